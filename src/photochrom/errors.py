@@ -1,0 +1,59 @@
+"""Every error that photochrom raises on purpose. Each names the thing, what was found, what was expected, what to do.
+
+All derive from PhotochromError, so that a service catches one type; those about one input derive from PhotoError,
+so that a folder of photographs goes on with the next one.
+"""
+
+from __future__ import annotations
+
+
+class PhotochromError(Exception):
+    """Base of all of photochrom's errors; its text is complete enough to show to a person."""
+
+
+class SettingError(PhotochromError, ValueError):
+    """An argument outside its range: a temperature of 0, an unknown decode, --overwrite with --skip-existing."""
+
+
+class PhotoError(PhotochromError):
+    """One photograph could not be read or written; the others can go on.
+
+    name: the file as the user gave it ("-" for stdin, "array" for an array).
+    """
+
+    def __init__(self, name: object, found: str, expected: str) -> None:
+        self.name = str(name)
+        self.found = found
+        self.expected = expected
+        super().__init__(f"{name}: {found}; {expected}")
+
+
+class MissingPhotoError(PhotoError, FileNotFoundError):
+    """There is no file of that name."""
+
+    def __str__(self) -> str:  # OSError would print its own (errno, strerror) form
+        return f"{self.name}: {self.found}; {self.expected}"
+
+
+class UnreadablePhotoError(PhotoError):
+    """The file is there, but is not a whole photograph of a supported format."""
+
+
+class TooLargeError(PhotoError):
+    """The photograph has more pixels than allowed: perhaps a decompression bomb."""
+
+
+class OutputError(PhotoError):
+    """The coloured photograph could not be written: it exists already, the folder is not writable, the disk is full."""
+
+
+class ModelError(PhotochromError):
+    """A model is unknown, damaged, or does not keep the graph contract."""
+
+
+class DataError(PhotochromError):
+    """A training or evaluation set cannot be used as it is."""
+
+
+class RecipeError(PhotochromError, ValueError):
+    """A training recipe has an unknown key or a value of the wrong type."""
