@@ -1,0 +1,180 @@
+"""`photochrom colorize`: photographs in, coloured photographs out."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import sys
+import threading
+from dataclasses import replace
+from enum import StrEnum
+from types import FrameType, TracebackType
+from typing import Annotated, Self
+
+import typer
+
+from ..errors import SettingError
+from ..jobs import Outcome, Settings, Status, check, colour, run_jobs
+from ..plan import Job, Plan, make_plan
+from .progress import Reporter
+
+
+class Decode(StrEnum):
+    ANNEALED_MEAN = "annealed-mean"
+    MEAN = "mean"
+    MODE = "mode"
+
+
+class Format(StrEnum):
+    SAME = "same"
+    JPG = "jpg"
+    PNG = "png"
+    TIFF = "tiff"
+    WEBP = "webp"
+
+
+def _positive(value: float | None) -> float | None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise typer.BadParameter(f"found {value}; expected a number above 0, such as 0.38")
+    return value
+
+
+def _not_negative(value: float) -> float:
+    if not (math.isfinite(value) and value >= 0):
+        raise typer.BadParameter(f"found {value}; expected 0 (grey) or more; 1 is what the model says")
+    return value
+
+
+def colorize(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Files, folders (with -r), patterns, or - for stdin.")
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="A file, a folder (it exists, ends in /, or there are several inputs) that mirrors the inputs' tree, "
+            "or - for stdout. Without it, photo.jpg becomes photo.color.jpg beside it.",
+        ),
+    ] = None,
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Colour what is in folders.")] = False,
+    model: Annotated[str, typer.Option(metavar="NAME|FILE", help="See `photochrom models list`.")] = "lite",
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            callback=_positive, help="Above 0: small is vivid, 1 is the plain mean. [default: the model's, 0.38]"
+        ),
+    ] = None,
+    decode: Annotated[Decode, typer.Option(help="How a colour comes out of the 313.")] = Decode.ANNEALED_MEAN,
+    saturation: Annotated[float, typer.Option(callback=_not_negative, help="Factor on the chroma; 0 is grey.")] = 1.0,
+    format: Annotated[Format, typer.Option(help="Of the output; same as the input's.")] = Format.SAME,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG, WebP and AVIF.")] = 92,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Pass over outputs that exist.")] = False,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger photographs.")] = 500_000_000,
+    jobs: Annotated[int, typer.Option(min=1, max=256, metavar="N", help="Photographs at a time.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a photograph on stdout.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+) -> None:
+    """Colour photographs.
+
+    Photographs of any size, 8 or 16 bit; JPEG, PNG, TIFF, WebP and what else libvips reads. The lightness stays as
+    it is, metadata are kept, and the output is marked as coloured by a model. Nothing leaves this machine.
+
+    Exit code: 0 all done; 1 some failed, the others are done; 2 wrong usage; 130 interrupted.
+    """
+    if overwrite and skip_existing:
+        raise SettingError("--overwrite and --skip-existing exclude each other; give one of them")
+    if temperature is not None and decode is not Decode.ANNEALED_MEAN:
+        raise SettingError(f"--temperature belongs to --decode annealed-mean; leave it out with --decode {decode}")
+    from ..photo_io import is_marked
+
+    plan = make_plan(inputs, output, recursive=recursive, format=format, is_marked=is_marked)
+    to_stdout = any(job.target is None for job in plan.jobs)
+    if to_stdout and as_json:
+        raise SettingError("--json and the photograph would both go to stdout; give -o FILE, or leave --json out")
+    if to_stdout and not dry_run and sys.stdout.isatty():
+        raise SettingError("the photograph would go to a terminal; give -o FILE, or pipe stdout somewhere")
+
+    settings = Settings(temperature, decode, saturation, quality, overwrite, skip_existing)
+    if dry_run:
+        code = _dry_run(plan, settings, Reporter(model, total=0, as_json=as_json, quiet=quiet), model)
+    else:
+        with Reporter(model, total=len(plan.jobs), as_json=as_json, quiet=quiet) as reporter:
+            code = _run(plan, settings, reporter, model, max_pixels, jobs)
+    raise typer.Exit(code)
+
+
+def _dry_run(plan: Plan, settings: Settings, reporter: Reporter, model: str) -> int:
+    from ..models import find_model, read_info
+
+    read_info(find_model(model))
+    reporter.begin(plan)
+    for job in plan.jobs:
+        reporter.report(check(job, settings) or Outcome(job, Status.PLANNED))
+    return 1 if reporter.count[Status.FAILED] else 0
+
+
+def _run(plan: Plan, settings: Settings, reporter: Reporter, model: str, max_pixels: int, threads: int) -> int:
+    """Colour what the plan says; the exit code."""
+    from ..atomic_file import remove_stale_parts
+    from ..colorizer import load
+
+    colorizer = load(model, max_pixels=max_pixels)
+    reporter.begin(plan)
+    if any(job.source is None for job in plan.jobs):
+        settings = replace(settings, stdin=_read_stdin())
+    for folder in {job.target.parent for job in plan.jobs if job.target is not None}:
+        with contextlib.suppress(OSError):  # a folder without access: its photographs will say so
+            remove_stale_parts(folder)
+
+    def work(job: Job) -> Outcome:
+        return colour(job, colorizer, settings)
+
+    with _Stop() as stop:
+        for outcome in run_jobs(plan.jobs, work, threads=threads, stop=stop.event):
+            if outcome.encoded is not None:
+                sys.stdout.buffer.write(outcome.encoded)
+                sys.stdout.buffer.flush()
+            reporter.report(outcome)
+    reporter.finish(interrupted=stop.signal is not None)
+    if stop.signal is not None:
+        return 128 + stop.signal
+    return 1 if reporter.count[Status.FAILED] else 0
+
+
+def _read_stdin() -> bytes:
+    if sys.stdin.isatty():
+        raise SettingError("- is stdin, which is a terminal here; pipe a photograph in, or name a file")
+    return sys.stdin.buffer.read()
+
+
+class _Stop:
+    """Ctrl-C and SIGTERM while colouring: the first lets the running photographs finish, a second drops them."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.signal: int | None = None
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            os._exit(128 + number)  # threads inside libvips cannot be stopped; the next run removes their .part files
+        self.signal = number
+        self.event.set()
+        # os.write, because a handler may interrupt a print to the same stream.
+        os.write(2, b"\nstopping after the photographs in work; once more drops them\n")

@@ -1,0 +1,137 @@
+"""Doing a plan: several photographs at a time on threads that share one model, and stopping in good order.
+
+The queue is bounded: no more jobs are handed out than threads, so a folder of a million photographs costs no memory
+beyond its list of names, and a stop waits for the running photographs only.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .atomic_file import refuse_existing
+from .errors import OutputError, PhotoError, UnreadablePhotoError
+from .plan import Job
+
+if TYPE_CHECKING:
+    from .colorizer import Colorizer
+
+
+class Status(StrEnum):
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    PLANNED = "planned"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one job. error: for FAILED the whole message, for SKIPPED the reason. encoded: for stdout."""
+
+    job: Job
+    status: Status
+    seconds: float = 0.0
+    width: int | None = None
+    height: int | None = None
+    error: str | None = None
+    encoded: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to colour: see Colorizer.colorize_file; stdin is what stands for the one job without a source."""
+
+    temperature: float | None = None
+    decode: str = "annealed-mean"
+    saturation: float = 1.0
+    quality: int = 92
+    overwrite: bool = False
+    skip_existing: bool = False
+    stdin: bytes = b""
+
+
+def check(job: Job, settings: Settings) -> Outcome | None:
+    """The outcome of a job that is not to be done (photochrom made it, the output exists), or None: do it."""
+    from .photo_io import is_marked
+
+    try:
+        if job.found and job.source is not None and is_marked(job.source):
+            return Outcome(job, Status.SKIPPED, error="photochrom made it")
+        if job.target is not None:
+            if settings.skip_existing and job.target.exists():
+                return Outcome(job, Status.SKIPPED, error=f"{job.target} exists")
+            refuse_existing(job.target, settings.overwrite)
+    except PhotoError as error:
+        return Outcome(job, Status.FAILED, error=str(error))
+    except OSError as error:
+        return Outcome(
+            job, Status.FAILED, error=f"{error.filename}: {error.strerror}; expected a folder you may look into"
+        )
+    return None
+
+
+def colour(job: Job, colorizer: Colorizer, settings: Settings) -> Outcome:
+    """One job, done or failed; only a defect of photochrom itself raises."""
+    outcome = check(job, settings)
+    if outcome is not None:
+        return outcome
+    started = time.perf_counter()
+    source: Path | bytes = settings.stdin if job.source is None else job.source
+    try:
+        if job.target is not None:
+            _make_folder(job.target.parent)
+        result = colorizer.colorize_file(
+            source,
+            job.target,
+            name=job.name,
+            temperature=settings.temperature,
+            decode=settings.decode,
+            saturation=settings.saturation,
+            format=job.format,
+            quality=settings.quality,
+            overwrite=settings.overwrite,
+        )
+    except PhotoError as error:
+        return Outcome(job, Status.FAILED, time.perf_counter() - started, error=str(error))
+    except MemoryError:
+        too_large = UnreadablePhotoError(
+            job.name, "the memory did not suffice", "expected a smaller photograph or --jobs 1"
+        )
+        return Outcome(job, Status.FAILED, time.perf_counter() - started, error=str(too_large))
+    seconds = time.perf_counter() - started
+    if isinstance(result, bytes):
+        return Outcome(job, Status.DONE, seconds, encoded=result)
+    return Outcome(job, Status.DONE, seconds, result.width, result.height)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            folder, f"cannot be made ({error.strerror})", "expected a folder that you may write to"
+        ) from error
+
+
+def run_jobs(
+    jobs: Iterable[Job], work: Callable[[Job], Outcome], *, threads: int, stop: threading.Event
+) -> Iterator[Outcome]:
+    """Outcomes as they come. After `stop` is set the running jobs are finished and no other is begun."""
+    waiting = iter(jobs)
+    running: set[Future[Outcome]] = set()
+    with ThreadPoolExecutor(threads, thread_name_prefix="photochrom") as pool:
+        while True:
+            if not stop.is_set():
+                running.update(pool.submit(work, job) for job in islice(waiting, threads - len(running)))
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()

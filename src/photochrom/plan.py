@@ -1,0 +1,294 @@
+"""Which photographs go where: from what a person typed to a list of jobs, before anything is read or written.
+
+The rules (they are also in docs and `photochrom colorize --help`):
+
+- an input is a file, a folder (only with `recursive`), a pattern such as `scans/**/*.jpg`, or `-` for stdin;
+- without an output, `dir/name.jpg` becomes `dir/name.color.jpg`, and stdin goes to stdout;
+- an output that is a folder (it exists, ends in `/`, or there are several inputs) mirrors the tree beneath each input;
+  any other output is the file itself; `-` is stdout;
+- no two inputs share an output, and no output is an input.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import MissingPhotoError, OutputError, PhotoError, SettingError, UnreadablePhotoError
+
+STDIN = STDOUT = "-"
+FORMAT_SUFFIX = {"jpg": ".jpg", "png": ".png", "tiff": ".tif", "webp": ".webp"}
+SUFFIX_FORMAT = {
+    ".jpg": "jpg",
+    ".jpeg": "jpg",
+    ".jpe": "jpg",
+    ".jfif": "jpg",
+    ".png": "png",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".webp": "webp",
+}
+# Read, but not among the formats that a person can ask for; "same" keeps or replaces them, see SAME_SUFFIX.
+PHOTO_SUFFIXES = frozenset(SUFFIX_FORMAT) | {".gif", ".avif", ".heic", ".heif"}
+# libvips' binary has no HEVC encoder: what came as HEIC goes out as JPEG.
+SAME_SUFFIX = {".heic": ".jpg", ".heif": ".jpg"}
+
+_SHOWN_CLASHES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One photograph to colour.
+
+    source: None for stdin. target: None for stdout. format: "same" or a key of FORMAT_SUFFIX.
+    found: it was found in a folder rather than named, so that it is left out if photochrom made it.
+    """
+
+    source: Path | None
+    target: Path | None
+    format: str
+    found: bool = False
+
+    @property
+    def name(self) -> str:
+        return STDIN if self.source is None else str(self.source)
+
+    @property
+    def target_name(self) -> str:
+        return STDOUT if self.target is None else str(self.target)
+
+
+@dataclass(slots=True)
+class Plan:
+    """jobs: to be done, in order. refused: inputs that cannot be jobs. made: left out, for photochrom made them."""
+
+    jobs: list[Job] = field(default_factory=list)
+    refused: list[PhotoError] = field(default_factory=list)
+    made: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    source: Path
+    base: Path  # the output tree mirrors the part of source below this
+    in_folder: bool
+
+
+def make_plan(
+    inputs: Sequence[str],
+    output: str | None = None,
+    *,
+    recursive: bool = False,
+    format: str = "same",
+    is_marked: Callable[[Path], bool] = lambda path: False,
+) -> Plan:
+    """The jobs for these inputs.
+
+    is_marked says whether photochrom made a photograph; it is asked only where two jobs meet, because a folder may
+    hold a million photographs.
+
+    Raises SettingError where the request as a whole makes no sense: a folder without `recursive`, an output that
+    cannot hold the inputs, two inputs with one output, an output that is its own input.
+    """
+    if output == "":
+        raise SettingError("-o: the name is empty; expected a file, a folder or '-'")
+    if STDIN in inputs and len(inputs) > 1:
+        raise SettingError(f"'-' (stdin) stands beside {len(inputs) - 1} other input(s); give it alone")
+    if list(inputs) == [STDIN]:
+        return Plan(jobs=[_stdin_job(output, format)])
+
+    plan = Plan()
+    folder = None if output is None else _as_folder(inputs, output)
+    seen: set[tuple[str, str]] = set()
+    key_of = _Keys()
+    for found in _find(inputs, recursive, folder, plan.refused):
+        key = key_of(found.source)
+        if key in seen:
+            continue
+        seen.add(key)
+        if folder is not None:
+            job = Job(
+                found.source, _renamed(folder / found.source.relative_to(found.base), format), format, found.in_folder
+            )
+        elif output is None:
+            beside = _renamed(found.source, format)
+            beside = beside.with_name(f"{beside.stem}.color{beside.suffix}")
+            job = Job(found.source, beside, format, found.in_folder)
+        elif output == STDOUT:
+            job = Job(found.source, None, format)
+        else:
+            job = Job(found.source, Path(output), _format_of(found.source, Path(output), format))
+        plan.jobs.append(job)
+    _settle_roles(plan, key_of, is_marked)
+    _settle_clashes(plan, key_of, is_marked)
+    return plan
+
+
+class _Keys:
+    """What makes two names one file: the real path of the folder and the name. Folders are resolved once each."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, path: Path) -> tuple[str, str]:
+        folder, name = os.path.split(path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.normcase(os.path.realpath(folder))
+        return self._folders[folder], os.path.normcase(name)
+
+
+def _stdin_job(output: str | None, format: str) -> Job:
+    if output is None or output == STDOUT:
+        return Job(None, None, format)
+    if output.endswith(("/", os.sep)) or Path(output).is_dir():
+        raise SettingError(f"-o {output} is a folder, and what comes on stdin has no name; give a file name")
+    return Job(None, Path(output), _format_of(None, Path(output), format))
+
+
+def _as_folder(inputs: Sequence[str], output: str) -> Path | None:
+    """The output as a folder to mirror into, or None where it is stdout or one file."""
+    several = len(inputs) > 1 or Path(inputs[0]).is_dir() or _is_pattern(inputs[0])
+    if output == STDOUT:
+        if several:
+            raise SettingError("-o - (stdout) holds one photograph; give one input, or -o FOLDER/")
+        return None
+    path = Path(output)
+    if path.is_dir():
+        return path
+    if not several and not output.endswith(("/", os.sep)):
+        return None
+    if path.exists():
+        raise SettingError(f"-o {output} is a file; expected a folder, for there may be several photographs")
+    return path
+
+
+def _is_pattern(text: str) -> bool:
+    # A file may really be called "a[1].jpg"; only what does not exist is taken as a pattern.
+    return glob.has_magic(text) and not os.path.lexists(text)
+
+
+def _find(inputs: Sequence[str], recursive: bool, output: Path | None, refused: list[PhotoError]) -> Iterator[_Found]:
+    for text in inputs:
+        base = Path(text)
+        names = [text]
+        if _is_pattern(text):
+            while glob.has_magic(str(base)):
+                base = base.parent
+            # A pattern matches folders too ("**" all of them); without -r it means the files.
+            # (glob.glob and not Path.glob, which takes no absolute pattern.)
+            names = [n for n in sorted(glob.glob(text, recursive=True)) if recursive or not Path(n).is_dir()]  # noqa: PTH207
+            if not names:
+                refused.append(
+                    MissingPhotoError(text, "no file matches", "expected a pattern that matches photographs")
+                )
+        for path in map(Path, names):
+            try:
+                if path.is_dir():
+                    if not recursive:
+                        raise SettingError(f"{path} is a folder; add -r to colour the photographs in it")
+                    yield from _walk(path, base, output, refused)
+                elif path.exists():
+                    yield _Found(path, path.parent if base == path else base, False)
+                else:
+                    refused.append(_missing(path))
+            except OSError as error:
+                refused.append(_unreadable(path, error))
+
+
+def _walk(top: Path, base: Path, output: Path | None, refused: list[PhotoError]) -> Iterator[_Found]:
+    """The photographs below a folder by their suffix, in name order; no hidden ones, no links to folders, no output."""
+    skip = None if output is None else os.path.realpath(output)
+    errors: list[OSError] = []
+    for folder, folders, names in os.walk(top, onerror=errors.append):
+        here = Path(folder)
+        folders[:] = sorted(name for name in folders if name[0] != "." and os.path.realpath(here / name) != skip)
+        for name in sorted(names):
+            if name[0] != "." and Path(name).suffix.lower() in PHOTO_SUFFIXES and (here / name).is_file():
+                yield _Found(here / name, base, True)
+    refused += [_unreadable(Path(error.filename), error) for error in errors]
+
+
+def _missing(path: Path) -> PhotoError:
+    return MissingPhotoError(path, "no such file or folder", "expected a photograph; check the name and where you are")
+
+
+def _unreadable(path: Path, error: OSError) -> PhotoError:
+    return UnreadablePhotoError(path, f"cannot be read ({error.strerror})", "expected a readable photograph or folder")
+
+
+def _renamed(path: Path, format: str) -> Path:
+    """The path with the suffix of the format; a suffix that already says so ("x.jpeg" for jpg) stays as it is."""
+    suffix = path.suffix.lower()
+    if format == "same":
+        return path.with_suffix(SAME_SUFFIX[suffix]) if suffix in SAME_SUFFIX else path
+    return path if SUFFIX_FORMAT.get(suffix) == format else path.with_suffix(FORMAT_SUFFIX[format])
+
+
+def _format_of(source: Path | None, target: Path, format: str) -> str:
+    """The format of a file that the person named: what its suffix says, which must not contradict --format."""
+    suffix = target.suffix.lower()
+    named = SUFFIX_FORMAT.get(suffix)
+    if format != "same":
+        if named not in (None, format):
+            raise SettingError(f"-o {target} is named {target.suffix}, and --format is {format}; make them agree")
+        return format
+    # "photo.JPG" to "x.jpg" is no change of format, and what is in the file may still not be JPEG.
+    if suffix == "" or (source is not None and _renamed(source, "same").suffix.lower() == suffix):
+        return "same"
+    if named is None:
+        raise SettingError(
+            f"-o {target}: {target.suffix} cannot be written; expected {', '.join(sorted(SUFFIX_FORMAT))}"
+        )
+    return named
+
+
+def _settle_roles(plan: Plan, key_of: _Keys, is_marked: Callable[[Path], bool]) -> None:
+    """An output that is also an input: left out if photochrom made it (an earlier run's), else its job is refused."""
+    sources = {key_of(job.source): job for job in plan.jobs if job.source is not None}
+    dropped: set[int] = set()
+    for job in plan.jobs:
+        other = sources.get(key_of(job.target)) if job.target is not None else None
+        if other is None or other.source is None:
+            continue
+        if other is job:
+            raise SettingError(f"{job.name} would be replaced by its own colours; give another -o, or none")
+        if is_marked(other.source):
+            dropped.add(id(other))
+            plan.made.append(other.source)
+        else:
+            dropped.add(id(job))
+            plan.refused.append(
+                OutputError(
+                    job.name, f"its output {job.target} is itself one of the inputs", "give an output folder with -o"
+                )
+            )
+    plan.jobs = [job for job in plan.jobs if id(job) not in dropped]
+
+
+def _settle_clashes(plan: Plan, key_of: _Keys, is_marked: Callable[[Path], bool]) -> None:
+    """Two inputs with one output: those that photochrom made leave; if two are still there, SettingError."""
+    groups: dict[tuple[str, str], list[Job]] = {}
+    for job in plan.jobs:
+        if job.target is not None:
+            groups.setdefault(key_of(job.target), []).append(job)
+    made: set[int] = set()
+    clashes = []
+    for jobs in groups.values():
+        if len(jobs) == 1:
+            continue
+        ours = [job for job in jobs if job.found and job.source is not None and is_marked(job.source)]
+        made.update(id(job) for job in ours)
+        plan.made += [job.source for job in ours if job.source is not None]
+        if len(jobs) - len(ours) > 1:
+            clashes.append([job for job in jobs if job not in ours])
+    if clashes:
+        lines = [f"{jobs[0].target} would come from {' and '.join(job.name for job in jobs)}" for jobs in clashes]
+        more = [f"... and {len(lines) - _SHOWN_CLASHES} more"] if len(lines) > _SHOWN_CLASHES else []
+        raise SettingError(
+            "two inputs have one output; give their common folder with -r, another --format, or one -o each:\n  "
+            + "\n  ".join(lines[:_SHOWN_CLASHES] + more)
+        )
+    plan.jobs = [job for job in plan.jobs if id(job) not in made]
