@@ -69,7 +69,10 @@ def spread(paths: list[Path], limit: int | None) -> list[Path]:
 
 
 def read_labels(table: Path, folder: Path) -> dict[str, int]:
-    """A CSV with columns file, imagenet_class as {path in `folder`: class 0..999}. Raises DataError, naming the row."""
+    """A CSV with columns file, imagenet_class as {path in `folder`: class 0..999}; an empty class is no label.
+
+    Raises DataError, naming the row.
+    """
     if not table.is_file():
         raise DataError(f"{table}: no such file; expected a CSV with the columns file, imagenet_class")
     labels: dict[str, int] = {}
@@ -78,14 +81,16 @@ def read_labels(table: Path, folder: Path) -> dict[str, int]:
         if not {"file", "imagenet_class"} <= set(rows.fieldnames or ()):
             raise DataError(f"{table}: columns are {rows.fieldnames}; expected file, imagenet_class")
         for number, row in enumerate(rows, 2):
-            name, text = row["file"], row["imagenet_class"]
-            if not (text or "").isdecimal() or int(text) >= CLASSES:
-                raise DataError(f"{table}, line {number}: class is {text!r}; expected 0..{CLASSES - 1}")
+            name, text = row["file"], row["imagenet_class"] or ""
             if not (folder / name).is_file():
                 raise DataError(f"{table}, line {number}: {name} is not in {folder}; remove the row or add the file")
+            if not text:
+                continue
+            if not text.isdecimal() or int(text) >= CLASSES:
+                raise DataError(f"{table}, line {number}: class is {text!r}; expected 0..{CLASSES - 1}, or empty")
             labels[name] = int(text)
     if not labels:
-        raise DataError(f"{table}: no rows; expected at least one labelled photograph")
+        raise DataError(f"{table}: no labelled photographs; expected at least one row with a class")
     return labels
 
 

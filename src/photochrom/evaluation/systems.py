@@ -96,3 +96,31 @@ def _neighbours(
     first = position.astype(np.int64)
     second = np.minimum(first + 1, available - 1)
     return first, second, (position - first).astype(np.float32)
+
+
+def load_system(model: str, name: str, temperature: float | None = None, threads: int | None = None) -> ModelSystem:
+    """A model by name or file, as a system called `name`. Raises ModelError."""
+    from .. import models
+
+    info = models.read_info(models.find_model(model))
+    predictor = _OnnxPredictor(info.path, info.temperature, threads)
+    return ModelSystem(name, predictor, info.stride, info.native_size, temperature)
+
+
+class _OnnxPredictor:
+    def __init__(self, path, default, threads) -> None:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        if threads:
+            options.intra_op_num_threads = threads
+        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._default = default
+
+    def predict_ab(self, lightness, temperature=None):
+        h, w = lightness.shape
+        padded = np.pad(lightness, ((0, -h % 32), (0, -w % 32)), mode="reflect")
+        t = np.array([temperature or self._default], np.float32)
+        (ab,) = self._session.run(["ab"], {"lightness": padded[None, None].astype(np.float32), "temperature": t})
+        s = padded.shape[0] // ab.shape[2]
+        return ab[0, :, : -(-h // s), : -(-w // s)]
