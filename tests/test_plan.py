@@ -27,7 +27,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def targets(plan: Plan) -> dict[str, str]:
-    return {job.name: job.target_name for job in plan.jobs}
+    return {job.name: job.output for job in plan.jobs}
 
 
 def test_beside_the_input(tree: Path) -> None:

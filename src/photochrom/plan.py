@@ -43,22 +43,33 @@ _SHOWN_CLASHES = 5
 class Job:
     """One photograph to colour.
 
-    source: None for stdin. target: None for stdout. format: "same" or a key of FORMAT_SUFFIX.
+    source_name: None for stdin. target_name: None for stdout. format: "same" or a key of FORMAT_SUFFIX.
     found: it was found in a folder rather than named, so that it is left out if photochrom made it.
+    (Names and not paths: a plan may hold a million of them, and a Path takes four times the memory.)
     """
 
-    source: Path | None
-    target: Path | None
+    source_name: str | None
+    target_name: str | None
     format: str
     found: bool = False
 
     @property
-    def name(self) -> str:
-        return STDIN if self.source is None else str(self.source)
+    def source(self) -> Path | None:
+        return None if self.source_name is None else Path(self.source_name)
 
     @property
-    def target_name(self) -> str:
-        return STDOUT if self.target is None else str(self.target)
+    def target(self) -> Path | None:
+        return None if self.target_name is None else Path(self.target_name)
+
+    @property
+    def name(self) -> str:
+        """The input as messages and JSON name it."""
+        return STDIN if self.source_name is None else self.source_name
+
+    @property
+    def output(self) -> str:
+        """The output as messages and JSON name it."""
+        return STDOUT if self.target_name is None else self.target_name
 
 
 @dataclass(slots=True)
@@ -102,29 +113,31 @@ def make_plan(
 
     plan = Plan()
     folder = None if output is None else _as_folder(inputs, output)
-    seen: set[tuple[str, str]] = set()
+    sources: dict[_Key, Job] = {}
     key_of = _Keys()
     for found in _find(inputs, recursive, folder, plan.refused):
         key = key_of(found.source)
-        if key in seen:
+        if key in sources:
             continue
-        seen.add(key)
         if folder is not None:
-            job = Job(
-                found.source, _renamed(folder / found.source.relative_to(found.base), format), format, found.in_folder
-            )
+            target: Path | None = _renamed(folder / found.source.relative_to(found.base), format)
+            chosen = format
         elif output is None:
             beside = _renamed(found.source, format)
-            beside = beside.with_name(f"{beside.stem}.color{beside.suffix}")
-            job = Job(found.source, beside, format, found.in_folder)
+            target, chosen = beside.with_name(f"{beside.stem}.color{beside.suffix}"), format
         elif output == STDOUT:
-            job = Job(found.source, None, format)
+            target, chosen = None, format
         else:
-            job = Job(found.source, Path(output), _format_of(found.source, Path(output), format))
-        plan.jobs.append(job)
-    _settle_roles(plan, key_of, is_marked)
+            target, chosen = Path(output), _format_of(found.source, Path(output), format)
+        sources[key] = Job(str(found.source), None if target is None else str(target), chosen, found.in_folder)
+    plan.jobs = list(sources.values())
+    _settle_roles(plan, sources, key_of, is_marked)
+    del sources
     _settle_clashes(plan, key_of, is_marked)
     return plan
+
+
+_Key = tuple[str, str]
 
 
 class _Keys:
@@ -133,7 +146,7 @@ class _Keys:
     def __init__(self) -> None:
         self._folders: dict[str, str] = {}
 
-    def __call__(self, path: Path) -> tuple[str, str]:
+    def __call__(self, path: str | Path) -> _Key:
         folder, name = os.path.split(path)
         if folder not in self._folders:
             self._folders[folder] = os.path.normcase(os.path.realpath(folder))
@@ -145,7 +158,7 @@ def _stdin_job(output: str | None, format: str) -> Job:
         return Job(None, None, format)
     if output.endswith(("/", os.sep)) or Path(output).is_dir():
         raise SettingError(f"-o {output} is a folder, and what comes on stdin has no name; give a file name")
-    return Job(None, Path(output), _format_of(None, Path(output), format))
+    return Job(None, output, _format_of(None, Path(output), format))
 
 
 def _as_folder(inputs: Sequence[str], output: str) -> Path | None:
@@ -245,50 +258,48 @@ def _format_of(source: Path | None, target: Path, format: str) -> str:
     return named
 
 
-def _settle_roles(plan: Plan, key_of: _Keys, is_marked: Callable[[Path], bool]) -> None:
+def _settle_roles(plan: Plan, sources: dict[_Key, Job], key_of: _Keys, is_marked: Callable[[Path], bool]) -> None:
     """An output that is also an input: left out if photochrom made it (an earlier run's), else its job is refused."""
-    sources = {key_of(job.source): job for job in plan.jobs if job.source is not None}
     dropped: set[int] = set()
     for job in plan.jobs:
-        other = sources.get(key_of(job.target)) if job.target is not None else None
-        if other is None or other.source is None:
+        other = None if job.target_name is None else sources.get(key_of(job.target_name))
+        if other is None:
             continue
         if other is job:
             raise SettingError(f"{job.name} would be replaced by its own colours; give another -o, or none")
-        if is_marked(other.source):
+        if is_marked(Path(other.name)):
             dropped.add(id(other))
-            plan.made.append(other.source)
+            plan.made.append(Path(other.name))
         else:
             dropped.add(id(job))
-            plan.refused.append(
-                OutputError(
-                    job.name, f"its output {job.target} is itself one of the inputs", "give an output folder with -o"
-                )
-            )
+            found = f"its output {job.output} is itself one of the inputs"
+            plan.refused.append(OutputError(job.name, found, "give an output folder with -o"))
     plan.jobs = [job for job in plan.jobs if id(job) not in dropped]
 
 
 def _settle_clashes(plan: Plan, key_of: _Keys, is_marked: Callable[[Path], bool]) -> None:
     """Two inputs with one output: those that photochrom made leave; if two are still there, SettingError."""
-    groups: dict[tuple[str, str], list[Job]] = {}
+    first: dict[_Key, Job] = {}
+    groups: dict[_Key, list[Job]] = {}
     for job in plan.jobs:
-        if job.target is not None:
-            groups.setdefault(key_of(job.target), []).append(job)
-    made: set[int] = set()
+        if job.target_name is not None:
+            key = key_of(job.target_name)
+            if first.setdefault(key, job) is not job:
+                groups.setdefault(key, [first[key]]).append(job)
+    made: list[Job] = []
     clashes = []
     for jobs in groups.values():
-        if len(jobs) == 1:
-            continue
-        ours = [job for job in jobs if job.found and job.source is not None and is_marked(job.source)]
-        made.update(id(job) for job in ours)
-        plan.made += [job.source for job in ours if job.source is not None]
+        ours = [job for job in jobs if job.found and is_marked(Path(job.name))]
+        made += ours
         if len(jobs) - len(ours) > 1:
             clashes.append([job for job in jobs if job not in ours])
     if clashes:
-        lines = [f"{jobs[0].target} would come from {' and '.join(job.name for job in jobs)}" for jobs in clashes]
+        lines = [f"{jobs[0].output} would come from {' and '.join(job.name for job in jobs)}" for jobs in clashes]
         more = [f"... and {len(lines) - _SHOWN_CLASHES} more"] if len(lines) > _SHOWN_CLASHES else []
         raise SettingError(
             "two inputs have one output; give their common folder with -r, another --format, or one -o each:\n  "
             + "\n  ".join(lines[:_SHOWN_CLASHES] + more)
         )
-    plan.jobs = [job for job in plan.jobs if id(job) not in made]
+    plan.made += [Path(job.name) for job in made]
+    left_out = {id(job) for job in made}
+    plan.jobs = [job for job in plan.jobs if id(job) not in left_out]

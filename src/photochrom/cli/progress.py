@@ -71,7 +71,7 @@ class Reporter:
 
     def report(self, outcome: Outcome) -> None:
         self.count[outcome.status] += 1
-        name, target = outcome.job.name, outcome.job.target_name
+        name, target = outcome.job.name, outcome.job.output
         if outcome.status is Status.FAILED:
             self._say(f"Error: {outcome.error}", error=True)
         elif self._bar is None:
