@@ -29,10 +29,10 @@ COLOUR_COLUMNS = {
 }
 SEMANTIC_COLUMNS = {"top-1 %": "top_1", "log-probability": "log_probability", "share won back %": "share"}
 LEGEND = (
-    "AuC and rebalanced AuC in %, at 256x256, every 4th pixel, all pixels pooled; rebalanced - grey in points. gain@1: "
-    "the rebalanced AuC's gain over grey at the largest chroma scale (0, 0.1 .. 1.5) at which plain AuC is no lower than "
-    "grey's minus 1. RMSE ab: root of the mean squared distance in the ab plane. Colourfulness: Hasler and Suesstrunk, "
-    "signed. [95% interval, paired bootstrap over photographs]"
+    "AuC and rebalanced AuC in %, at 256x256, every 4th pixel, all pixels pooled; rebalanced - grey in points. "
+    "gain@1: the rebalanced AuC's gain over grey at the largest chroma scale (0, 0.1 .. 1.5) at which plain AuC is no "
+    "lower than grey's minus 1. RMSE ab: root of the mean squared distance in the ab plane. Colourfulness: Hasler and "
+    "Suesstrunk, signed. [95% interval, paired bootstrap over photographs]"
 )
 
 Progress = Callable[[str, int, int], None]

@@ -82,7 +82,7 @@ def shrink(lightness: NDArray[np.float32], height: int, width: int) -> NDArray[n
 
 
 def upsample(field: NDArray[np.float32], height: int, width: int, rows: float, cols: float) -> NDArray[np.float32]:
-    """A map [h, w, C] bilinearly at [height, width], half-pixel centres; the photograph covers `rows` x `cols` cells."""
+    """A map [h, w, C] bilinearly at [height, width], half-pixel centres; the photograph covers rows x cols cells."""
     top, bottom, down = _neighbours(height, rows, field.shape[0])
     left, right, along = _neighbours(width, cols, field.shape[1])
     tall = field[top] + (field[bottom] - field[top]) * down[:, None, None]
