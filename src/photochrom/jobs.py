@@ -59,7 +59,7 @@ class Settings:
 
 def check(job: Job, settings: Settings) -> Outcome | None:
     """The outcome of a job that is not to be done (photochrom made it, the output exists), or None: do it."""
-    from .photo_io import is_marked
+    from .metadata import is_marked
 
     try:
         if job.found and job.source is not None and is_marked(job.source):

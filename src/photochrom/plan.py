@@ -18,24 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import MissingPhotoError, OutputError, PhotoError, SettingError, UnreadablePhotoError
+from .formats import FORMATS, SUFFIXES, WRITABLE, format_of_suffix
 
 STDIN = STDOUT = "-"
-FORMAT_SUFFIX = {"jpg": ".jpg", "png": ".png", "tiff": ".tif", "webp": ".webp"}
-SUFFIX_FORMAT = {
-    ".jpg": "jpg",
-    ".jpeg": "jpg",
-    ".jpe": "jpg",
-    ".jfif": "jpg",
-    ".png": "png",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".webp": "webp",
-}
-# Read, but not among the formats that a person can ask for; "same" keeps or replaces them, see SAME_SUFFIX.
-PHOTO_SUFFIXES = frozenset(SUFFIX_FORMAT) | {".gif", ".avif", ".heic", ".heif"}
-# libvips' binary has no HEVC encoder: what came as HEIC goes out as JPEG.
-SAME_SUFFIX = {".heic": ".jpg", ".heif": ".jpg"}
-
 _SHOWN_CLASHES = 5
 
 
@@ -43,7 +28,7 @@ _SHOWN_CLASHES = 5
 class Job:
     """One photograph to colour.
 
-    source_name: None for stdin. target_name: None for stdout. format: "same" or a key of FORMAT_SUFFIX.
+    source_name: None for stdin. target_name: None for stdout. format: "same" or one of formats.WRITABLE.
     found: it was found in a folder rather than named, so that it is left out if photochrom made it.
     (Names and not paths: a plan may hold a million of them, and a Path takes four times the memory.)
     """
@@ -113,6 +98,8 @@ def make_plan(
 
     plan = Plan()
     folder = None if output is None else _as_folder(inputs, output)
+    if output is not None and output != STDOUT and folder is None:
+        _check_suffix(Path(output), format)
     sources: dict[_Key, Job] = {}
     key_of = _Keys()
     for found in _find(inputs, recursive, folder, plan.refused):
@@ -121,15 +108,12 @@ def make_plan(
             continue
         if folder is not None:
             target: Path | None = _renamed(folder / found.source.relative_to(found.base), format)
-            chosen = format
         elif output is None:
             beside = _renamed(found.source, format)
-            target, chosen = beside.with_name(f"{beside.stem}.color{beside.suffix}"), format
-        elif output == STDOUT:
-            target, chosen = None, format
+            target = beside.with_name(f"{beside.stem}.color{beside.suffix}")
         else:
-            target, chosen = Path(output), _format_of(found.source, Path(output), format)
-        sources[key] = Job(str(found.source), None if target is None else str(target), chosen, found.in_folder)
+            target = None if output == STDOUT else Path(output)
+        sources[key] = Job(str(found.source), None if target is None else str(target), format, found.in_folder)
     plan.jobs = list(sources.values())
     _settle_roles(plan, sources, key_of, is_marked)
     del sources
@@ -158,7 +142,8 @@ def _stdin_job(output: str | None, format: str) -> Job:
         return Job(None, None, format)
     if output.endswith(("/", os.sep)) or Path(output).is_dir():
         raise SettingError(f"-o {output} is a folder, and what comes on stdin has no name; give a file name")
-    return Job(None, output, _format_of(None, Path(output), format))
+    _check_suffix(Path(output), format)
+    return Job(None, output, format)
 
 
 def _as_folder(inputs: Sequence[str], output: str) -> Path | None:
@@ -219,7 +204,7 @@ def _walk(top: Path, base: Path, output: Path | None, refused: list[PhotoError])
         here = Path(folder)
         folders[:] = sorted(name for name in folders if name[0] != "." and os.path.realpath(here / name) != skip)
         for name in sorted(names):
-            if name[0] != "." and Path(name).suffix.lower() in PHOTO_SUFFIXES and (here / name).is_file():
+            if name[0] != "." and Path(name).suffix.lower() in SUFFIXES and (here / name).is_file():
                 yield _Found(here / name, base, True)
     refused += [_unreadable(Path(error.filename), error) for error in errors]
 
@@ -234,28 +219,21 @@ def _unreadable(path: Path, error: OSError) -> PhotoError:
 
 def _renamed(path: Path, format: str) -> Path:
     """The path with the suffix of the format; a suffix that already says so ("x.jpeg" for jpg) stays as it is."""
-    suffix = path.suffix.lower()
-    if format == "same":
-        return path.with_suffix(SAME_SUFFIX[suffix]) if suffix in SAME_SUFFIX else path
-    return path if SUFFIX_FORMAT.get(suffix) == format else path.with_suffix(FORMAT_SUFFIX[format])
+    named = format_of_suffix(path)
+    wanted = named if format == "same" else format
+    if wanted is not None and FORMATS[wanted].saver is None:
+        wanted = FORMATS[wanted].written_as
+    return path if wanted is None or wanted == named else path.with_suffix(FORMATS[wanted].suffix)
 
 
-def _format_of(source: Path | None, target: Path, format: str) -> str:
-    """The format of a file that the person named: what its suffix says, which must not contradict --format."""
-    suffix = target.suffix.lower()
-    named = SUFFIX_FORMAT.get(suffix)
-    if format != "same":
-        if named not in (None, format):
-            raise SettingError(f"-o {target} is named {target.suffix}, and --format is {format}; make them agree")
-        return format
-    # "photo.JPG" to "x.jpg" is no change of format, and what is in the file may still not be JPEG.
-    if suffix == "" or (source is not None and _renamed(source, "same").suffix.lower() == suffix):
-        return "same"
-    if named is None:
-        raise SettingError(
-            f"-o {target}: {target.suffix} cannot be written; expected {', '.join(sorted(SUFFIX_FORMAT))}"
-        )
-    return named
+def _check_suffix(target: Path, format: str) -> None:
+    """SettingError if the name that a person gave an output asks for what cannot be, or contradicts --format."""
+    named = format_of_suffix(target)
+    if format != "same" and named not in (None, format):
+        raise SettingError(f"-o {target} is named {target.suffix}, and --format is {format}; make them agree")
+    if format == "same" and target.suffix and named not in WRITABLE:
+        known = ", ".join(FORMATS[name].suffix for name in WRITABLE)
+        raise SettingError(f"-o {target}: {target.suffix} cannot be written; expected one of {known}")
 
 
 def _settle_roles(plan: Plan, sources: dict[_Key, Job], key_of: _Keys, is_marked: Callable[[Path], bool]) -> None:

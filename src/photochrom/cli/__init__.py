@@ -122,6 +122,6 @@ def _load(name: str) -> Any:
 def _is_photo(text: str) -> bool:
     from pathlib import Path
 
-    from photochrom.plan import PHOTO_SUFFIXES
+    from photochrom.formats import SUFFIXES
 
-    return Path(text).suffix.lower() in PHOTO_SUFFIXES or Path(text).exists() or text == "-"
+    return Path(text).suffix.lower() in SUFFIXES or Path(text).exists() or text == "-"
