@@ -1,0 +1,151 @@
+"""Writing a file so that its name only ever holds a whole file.
+
+Work goes to a hidden `.NAME.<host>-<pid>-<start>-<n>.part` beside the target, which is fsynced and moved into place.
+It is removed on failure, and after a kill by the next run (remove_stale_parts).
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import OutputError
+
+_PART = re.compile(r"^\..*\.(?P<host>[0-9a-z]{1,16})-(?P<pid>\d+)-(?P<start>\d+)-\d+\.part$", re.DOTALL)
+_NAME_BYTES = 160  # of the target's name in the part's: file systems allow 255 in all
+_counter = itertools.count()
+
+
+def _host() -> str:
+    return re.sub("[^0-9a-z]", "", socket.gethostname().lower())[:16] or "host"
+
+
+def _start_of(pid: int) -> int:
+    """When the process started, in clock ticks since boot; 0 where the system does not tell."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[19])
+
+
+def _is_alive(pid: int, start: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # someone else's process: alive
+    except OverflowError:
+        return False
+    return _start_of(pid) in (0, start)
+
+
+def _part_name(target: Path) -> str:
+    name = os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
+    pid = os.getpid()
+    return f".{name}.{_host()}-{pid}-{_start_of(pid)}-{next(_counter)}.part"
+
+
+def remove_stale_parts(folder: Path) -> list[Path]:
+    """Remove the part files in `folder` (not beneath it) whose process on this machine is dead; returns them.
+
+    Those of live processes and of other machines on a shared disk stay, as does every other file.
+    """
+    removed = []
+    for path in folder.glob(".*.part"):
+        match = _PART.match(path.name)
+        if match is None or match["host"] != _host() or _is_alive(int(match["pid"]), int(match["start"])):
+            continue
+        path.unlink(missing_ok=True)
+        removed.append(path)
+    return removed
+
+
+def output_error(target: Path, error: OSError) -> OutputError:
+    """The OutputError that tells a person what an OSError while writing `target` means."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(target, "no space left on the disk", "free some, or write elsewhere with -o")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError(target, f"the folder {target.parent} is not writable", "choose another with -o")
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return OutputError(target, f"there is no folder {target.parent}", "make it, or choose another with -o")
+    return OutputError(target, f"could not be written ({error.strerror or error})", "choose another place with -o")
+
+
+def refuse_existing(target: Path, overwrite: bool) -> None:
+    """Raise OutputError if `target` exists and may not be replaced, or is a folder."""
+    if target.is_dir():
+        raise OutputError(target, "is a folder", "expected the name of a file")
+    if not overwrite and (target.exists() or target.is_symlink()):
+        raise _exists(target)
+
+
+def _exists(target: Path) -> OutputError:
+    return OutputError(target, "the output exists already", "use --overwrite or --skip-existing")
+
+
+@contextmanager
+def part_file(target: Path, overwrite: bool = False) -> Iterator[Path]:
+    """A new empty file beside `target` to write to; on leaving without an error it becomes `target`, whole and synced.
+
+    Raises OutputError if the target exists and `overwrite` is False (also when it appears meanwhile), the folder is
+    missing or not writable, or the disk is full. Whatever goes wrong, no part file stays and the target is untouched.
+    """
+    refuse_existing(target, overwrite)
+    part = target.with_name(_part_name(target))
+    try:
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        raise output_error(target, error) from error
+    try:
+        yield part
+        _sync(part)
+        _move(part, target, overwrite)
+        _sync(target.parent)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise output_error(target, error) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder
+            raise
+    finally:
+        os.close(handle)
+
+
+def _move(part: Path, target: Path, overwrite: bool) -> None:
+    if overwrite:
+        part.replace(target)
+        return
+    try:
+        os.link(part, target)  # unlike a rename, never replaces
+    except FileExistsError as error:
+        raise _exists(target) from error
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        _reserve_and_replace(part, target)
+
+
+def _reserve_and_replace(part: Path, target: Path) -> None:
+    """For file systems without hard links: take the name first, so that no one else's file is replaced."""
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except FileExistsError as error:
+        raise _exists(target) from error
+    part.replace(target)

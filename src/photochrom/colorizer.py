@@ -1,0 +1,249 @@
+"""Colorizer: photograph in, coloured photograph out. One ONNX Runtime session, full-resolution merge.
+
+>>> colorizer = load("lite")
+>>> colorizer.colorize_file(Path("grandmother.jpg"), Path("grandmother.color.jpg"))
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import __version__
+from .ab_bins import CENTRES
+from .errors import SettingError, UnreadablePhotoError
+from .merge import AbMap, PageMerger, Samples, lightness_of
+from .metadata import Mark
+from .models import SIDE_MULTIPLE, ModelInfo, open_session
+from .formats import output_format
+from .photo_io import MAX_PIXELS, Photo, open_photo, resampled_lightness
+from .photo_writer import Settings, encode_photo, notes, write_photo
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Decode = Literal["annealed-mean", "mean", "mode"]
+DECODES = ("annealed-mean", "mean", "mode")
+MAX_ASPECT = 4  # the network's long side in native sizes, so that a panorama stays bounded
+MODE_TEMPERATURE = 1e-3  # for models without probabilities: so cold that the annealed mean is the mode
+QUALITY = 92
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a photograph. width, height: of the first page in pixels; format: of the output; seconds: in all;
+    notes: what the output could not keep (16 bits in a JPEG, say), for a person to read."""
+
+    width: int
+    height: int
+    pages: int
+    format: str
+    model: str
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+def load(model: str | Path = "lite", *, threads: int | None = None, max_pixels: int = MAX_PIXELS) -> Colorizer:
+    """A Colorizer for a bundled model's name or an ONNX file, on `threads` cores (None: all that there are).
+
+    max_pixels: a larger photograph is refused. Raises ModelError, SettingError.
+    """
+    if threads is not None and threads < 1:
+        raise SettingError(f"threads is {threads}; expected at least 1")
+    if max_pixels < 1:
+        raise SettingError(f"max_pixels is {max_pixels}; expected at least 1")
+    session, info = open_session(model, threads)
+    return Colorizer(session, info, max_pixels)
+
+
+@lru_cache(maxsize=1)
+def _default() -> Colorizer:
+    return load()
+
+
+def colorize(
+    photo: str | Path | Samples,
+    *,
+    temperature: float | None = None,
+    decode: Decode = "annealed-mean",
+    saturation: float = 1.0,
+) -> Samples:
+    """Colorizer.colorize with the bundled model, which is loaded once."""
+    return _default().colorize(photo, temperature=temperature, decode=decode, saturation=saturation)
+
+
+class Colorizer:
+    """Colours photographs with one model. Thread-safe: threads share its session. Made by `load`.
+
+    info: what the model says about itself.
+    """
+
+    def __init__(self, session: InferenceSession, info: ModelInfo, max_pixels: int = MAX_PIXELS) -> None:
+        self.info = info
+        self._session = session
+        self._max_pixels = max_pixels
+
+    def predict_ab(
+        self, lightness: NDArray[np.float32], temperature: float | None = None, decode: Decode = "annealed-mean"
+    ) -> NDArray[np.float32]:
+        """Colour at the network's resolution, from lightness at the size given.
+
+        lightness: float [H, W], CIE L 0..100. Returns float32 [2, ceil(H / stride), ceil(W / stride)], CIE a and b.
+        temperature: of the annealed mean, above 0 (None: the model's own). Raises SettingError.
+        """
+        temperature = self._temperature(temperature, decode)
+        values = np.asarray(lightness, dtype=np.float32)
+        if values.ndim != 2 or values.size == 0:
+            raise SettingError(f"lightness has shape {values.shape}; expected [H, W] of at least 1 x 1")
+        height, width = values.shape
+        padding = [(0, -side % SIDE_MULTIPLE) for side in (height, width)]
+        padded = np.pad(values, padding, mode="symmetric")[None, None]
+        feeds = {"lightness": padded, "temperature": np.array([temperature], np.float32)}
+        if decode == "mode" and self.info.has_probabilities:
+            probabilities = self._session.run(["probabilities"], feeds)[0]
+            ab = CENTRES.astype(np.float32)[probabilities[0].argmax(0)].transpose(2, 0, 1)
+        else:
+            ab = self._session.run(["ab"], feeds)[0][0]
+        stride = self.info.stride
+        return np.ascontiguousarray(ab[:, : -(-height // stride), : -(-width // stride)])
+
+    def colorize(
+        self,
+        photo: str | Path | Samples,
+        *,
+        temperature: float | None = None,
+        decode: Decode = "annealed-mean",
+        saturation: float = 1.0,
+    ) -> Samples:
+        """A coloured copy, [H, W, 3] or with alpha [H, W, 4], of the input's own depth.
+
+        photo: a file's path (its first page), or an sRGB array uint8/uint16 [H, W], [H, W, 1], [H, W, 3] or, with
+        alpha, [H, W, 2 or 4]. Of a colour photograph the lightness is used. Raises PhotoError, SettingError.
+        """
+        self._check(temperature, decode, saturation)
+        if isinstance(photo, str | Path):
+            opened = open_photo(Path(photo), max_pixels=self._max_pixels)
+            colours = self._colours(opened, 0, temperature, decode)
+            pixels = opened.array()
+        else:
+            pixels = _checked_array(photo)
+            colours = self._array_colours(pixels, temperature, decode)
+        height, width = pixels.shape[:2]
+        merger = PageMerger(colours, height, width, 8 * pixels.dtype.itemsize, saturation)
+        return merger.merge(0, pixels)
+
+    @overload
+    def colorize_file(
+        self, source: Path | bytes, target: None, *, name: str | None = None, temperature: float | None = None,
+        decode: Decode = "annealed-mean", saturation: float = 1.0, format: str = "same", quality: int = QUALITY,
+        overwrite: bool = False,
+    ) -> bytes: ...  # fmt: skip
+
+    @overload
+    def colorize_file(
+        self, source: Path | bytes, target: Path, *, name: str | None = None, temperature: float | None = None,
+        decode: Decode = "annealed-mean", saturation: float = 1.0, format: str = "same", quality: int = QUALITY,
+        overwrite: bool = False,
+    ) -> Report: ...  # fmt: skip
+
+    def colorize_file(
+        self,
+        source: Path | bytes,
+        target: Path | None,
+        *,
+        name: str | None = None,
+        temperature: float | None = None,
+        decode: Decode = "annealed-mean",
+        saturation: float = 1.0,
+        format: str = "same",
+        quality: int = QUALITY,
+        overwrite: bool = False,
+    ) -> Report | bytes:
+        """Colour every page of a photograph file, keeping its depth, metadata, alpha and resolution, in bounded memory.
+
+        source: a path, or a file's content; target: a path, written whole or not at all, or None to get the content
+        back; name: what to call the source in errors; saturation: 0 (grey) upwards, scales the colours; format: "same"
+        or "jpg", "png", "tiff", "webp", "gif", "avif"; quality: 1..100, of lossy formats. An existing target is
+        refused unless `overwrite`. Raises SettingError, MissingPhotoError, UnreadablePhotoError, TooLargeError,
+        OutputError.
+        """
+        started = time.perf_counter()
+        self._check(temperature, decode, saturation)
+        if not 1 <= quality <= 100:
+            raise SettingError(f"quality is {quality}; expected 1..100")
+        photo = open_photo(source, name=name, max_pixels=self._max_pixels)
+        mark = Mark(__version__, self.info.name, self._temperature(temperature, decode))
+        settings = Settings(output_format(format, photo.format, target), quality, saturation, mark)
+
+        def colours(page: int) -> AbMap:
+            return self._colours(photo, page, temperature, decode)
+
+        if target is None:
+            return encode_photo(photo, colours, settings)
+        write_photo(photo, colours, target, settings, overwrite=overwrite)
+        return Report(
+            width=photo.width,
+            height=photo.height,
+            pages=photo.pages,
+            format=settings.format,
+            model=self.info.name,
+            seconds=time.perf_counter() - started,
+            notes=notes(photo, settings.format),
+        )
+
+    def network_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of the lightness that the network sees for a photograph of this size, in pixels.
+
+        The aspect ratio is kept, the short side is the model's native size, and the long one at most MAX_ASPECT times
+        that; no side is below 1.
+        """
+        native = self.info.native_size
+        scale = min(native / min(height, width), MAX_ASPECT * native / max(height, width))
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+    def _colours(self, photo: Photo, page: int, temperature: float | None, decode: Decode) -> AbMap:
+        height, width = self.network_size(*photo.page_sizes[page])
+        return self._ab_map(photo.lightness(page, height, width), temperature, decode)
+
+    def _array_colours(self, pixels: Samples, temperature: float | None, decode: Decode) -> AbMap:
+        return self._ab_map(resampled_lightness(pixels, *self.network_size(*pixels.shape[:2])), temperature, decode)
+
+    def _ab_map(self, lightness: NDArray[np.float32], temperature: float | None, decode: Decode) -> AbMap:
+        height, width = lightness.shape
+        stride = self.info.stride
+        return AbMap(self.predict_ab(lightness, temperature, decode), (height / stride, width / stride))
+
+    def _temperature(self, temperature: float | None, decode: Decode) -> float:
+        """The temperature to run the graph at; SettingError for one that is not a finite number above 0."""
+        if decode not in DECODES:
+            raise SettingError(f"decode is {decode!r}; expected {', '.join(DECODES)}")
+        if temperature is not None and not (math.isfinite(temperature) and temperature > 0):
+            raise SettingError(f"temperature is {temperature}; expected a finite number above 0")
+        if decode == "mean":
+            return 1.0
+        if decode == "mode":
+            return MODE_TEMPERATURE
+        return self.info.temperature if temperature is None else float(temperature)
+
+    def _check(self, temperature: float | None, decode: Decode, saturation: float) -> None:
+        self._temperature(temperature, decode)
+        if not (math.isfinite(saturation) and saturation >= 0):
+            raise SettingError(f"saturation is {saturation}; expected a finite number, 0 or above")
+
+
+def _checked_array(photo: Samples) -> Samples:
+    """An array photograph as [H, W, bands]; UnreadablePhotoError for another type or shape."""
+    if not isinstance(photo, np.ndarray) or photo.dtype not in (np.uint8, np.uint16):
+        kind = getattr(photo, "dtype", type(photo).__name__)
+        raise UnreadablePhotoError("array", f"of type {kind}", "expected a numpy array of uint8 or uint16")
+    pixels = photo[:, :, None] if photo.ndim == 2 else photo
+    if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4 or pixels.size == 0:
+        raise UnreadablePhotoError("array", f"of shape {photo.shape}", "expected [H, W] or [H, W, 1 to 4]")
+    return pixels

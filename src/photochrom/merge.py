@@ -1,0 +1,224 @@
+"""Joining predicted colour with a photograph's own lightness at full resolution: the maths, strip by strip, in numpy.
+
+The lightness is kept exactly: a pixel's luminance Y goes from input to output untouched, and colour is added to it in
+linear light along directions that have no luminance. With fy = (L + 16) / 116, a and b move X and Z by differences of
+cubes (CIE Lab's inverse), so that neither a cube root nor a power is computed per pixel:
+
+    X/Xn - Y = da (3 fy^2 + da (3 fy + da)),  da = a / 500       (Z/Zn likewise with -b / 200)
+
+Below L = 8, where Lab turns linear, this is an approximation of the chroma, never of the lightness. A colour outside
+sRGB moves towards the grey of its own luminance just as far as it must: it gives up chroma, not lightness.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .color import RGB_TO_XYZ, WHITE, XYZ_TO_RGB, cie_f, linear_to_srgb, srgb_to_linear
+
+Samples = NDArray[np.uint8] | NDArray[np.uint16]
+
+BLOCK = 16384  # pixels worked on at a time: the buffers of one block stay in a core's L2 cache
+_TINY = 1e-9
+
+# (X/Xn - Y, Z/Zn - Y) -> linear R, G, B; each column has no luminance, so Y stays what it was.
+_DIRECTIONS = (XYZ_TO_RGB * WHITE)[:, [0, 2]]
+
+
+@dataclass(frozen=True)
+class AbMap:
+    """Colour for one page: `ab` float32 [2, h, w] in CIE units, and how much of the map the page covers.
+
+    cells: (rows, columns) of the map under the page, fractional: the page's height and width on the network's grid
+    divided by its stride. The centre of page pixel x lies at map coordinate (x + 0.5) * columns / width - 0.5.
+    """
+
+    ab: NDArray[np.float32]
+    cells: tuple[float, float]
+
+    @property
+    def is_grey(self) -> bool:
+        return not self.ab.any()
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Look-ups for one sample depth. Luminance is kept scaled: 0..`scale` instead of 0..1."""
+
+    scale: float
+    luminance: NDArray[np.float32]  # grey code -> Y * scale
+    channels: NDArray[np.float32]  # [3, codes]: R, G, B code -> its share of Y * scale
+    lightness: NDArray[np.float32]  # int(Y * scale) -> 3 fy * scale^(1/3)
+    gamma: Samples  # int(linear * scale) -> sRGB code
+
+
+@lru_cache(maxsize=2)
+def _tables(bits: int) -> _Tables:
+    """Tables for 8 or 16 bits, sized so that every grey code comes back as itself."""
+    dtype, size = (np.uint8, 1 << 16) if bits == 8 else (np.uint16, 1 << 20)
+    top = (1 << bits) - 1
+    scale = size - 0.5
+    linear = srgb_to_linear(np.arange(top + 1) / top)
+    centres = np.minimum((np.arange(size) + 0.5) / scale, 1.0)
+    return _Tables(
+        scale=scale,
+        luminance=(linear * scale).astype(np.float32),
+        channels=(RGB_TO_XYZ[1][:, None] * linear * scale).astype(np.float32),
+        lightness=(3 * cie_f(centres) * scale ** (1 / 3)).astype(np.float32),
+        gamma=np.rint(linear_to_srgb(centres) * top).astype(dtype),
+    )
+
+
+def lightness_of(pixels: Samples) -> NDArray[np.float32]:
+    """CIE L 0..100 float32 [H, W] of sRGB samples uint8/uint16 [H, W, 1 or 3]."""
+    table = _tables(8 * pixels.dtype.itemsize)
+    if pixels.shape[2] == 1:
+        y = table.luminance[pixels[:, :, 0]]
+    else:
+        y = sum(table.channels[c][pixels[:, :, c]] for c in range(3))
+    return (116 * cie_f(y / np.float32(table.scale)) - 16).astype(np.float32)
+
+
+def _positions(length: int, cells: float, available: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """For each of `length` pixels: the map cell before its centre, and the way to the next (0..1)."""
+    position = np.clip((np.arange(length) + 0.5) * (cells / length) - 0.5, 0, available - 1)
+    first = np.minimum(position.astype(np.intp), max(available - 2, 0))
+    return first, (position - first).astype(np.float32)
+
+
+class PageMerger:
+    """Colours strips of one page. Thread-safe: strips can be merged side by side.
+
+    colours: the page's AbMap; saturation scales its ab. height, width: the page's size in pixels; bits: 8 or 16.
+    """
+
+    def __init__(self, colours: AbMap, height: int, width: int, bits: int, saturation: float = 1.0) -> None:
+        self.height, self.width, self.bits = height, width, bits
+        self._table = _tables(bits)
+        self._grey = colours.is_grey or saturation == 0
+        scale = self._table.scale ** (1 / 3)
+        steps = np.array([scale / 500, -scale / 200], np.float32)[:, None, None]
+        ab = colours.ab * (steps * np.float32(saturation))
+        x, along = _positions(width, colours.cells[1], ab.shape[2])
+        x_next = np.minimum(x + 1, ab.shape[2] - 1)
+        self._rows = ab[:, :, x] * (1 - along) + ab[:, :, x_next] * along  # [2, h, width]
+        self._row_steps = np.diff(self._rows, axis=1, append=self._rows[:, -1:])
+        self._y, self._down = _positions(height, colours.cells[0], ab.shape[1])
+        # With the three channels' luminance shares summing to 1, G follows from R and B.
+        self._directions = [(float(m), float(n)) for m, n in _DIRECTIONS]
+
+    def merge(self, top: int, pixels: Samples) -> Samples:
+        """Coloured [rows, width, 3] (or 4 with the alpha kept), for the strip that starts at row `top`.
+
+        pixels: [rows, width, bands] uint8/uint16; bands 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
+        """
+        rows, width, bands = pixels.shape
+        has_alpha = bands in (2, 4)
+        out = np.empty((rows, width, 4 if has_alpha else 3), pixels.dtype)
+        if has_alpha:
+            out[:, :, 3] = pixels[:, :, -1]
+        buffers = _Buffers(min(max(BLOCK, width), rows * width), self._table.gamma.dtype)
+        first = 0
+        while first < rows:
+            last = self._block_end(top, first, rows)
+            self._merge_block(top + first, pixels[first:last], out[first:last], buffers)
+            first = last
+        return out
+
+    def _block_end(self, top: int, first: int, rows: int) -> int:
+        """The end of the block of rows from `first` that lie between the same two rows of the map."""
+        last = min(rows, first + max(1, BLOCK // self.width))
+        cell = self._y[top + first]
+        return first + int(np.searchsorted(self._y[top + first : top + last], cell, side="right"))
+
+    def _merge_block(self, top: int, pixels: Samples, out: Samples, buffers: _Buffers) -> None:
+        rows, width = pixels.shape[:2]
+        n = rows * width
+        table = self._table
+        index, luminance = buffers.index[0, :n], buffers.luminance[:n]
+        if pixels.shape[2] <= 2:
+            np.copyto(index.reshape(rows, width), pixels[:, :, 0])
+            np.take(table.luminance, index, out=luminance, mode="clip")
+        else:
+            share = buffers.shade[0, :n]
+            for c in range(3):
+                np.copyto(index.reshape(rows, width), pixels[:, :, c])
+                np.take(table.channels[c], index, out=share if c else luminance, mode="clip")
+                if c:
+                    luminance += share
+        linear = buffers.linear[:, :n]
+        if self._grey:
+            linear[:] = luminance
+        else:
+            self._add_colour(top, rows, luminance, linear, buffers)
+        small = buffers.small[:, :n]
+        np.copyto(small, linear, casting="unsafe")
+        np.copyto(buffers.index[:, :n], small)
+        codes = buffers.codes[:, :n]
+        np.take(table.gamma, buffers.index[:, :n], out=codes, mode="clip")
+        for c in range(3):
+            out[:, :, c] = codes[c].reshape(rows, width)
+
+    def _add_colour(
+        self, top: int, rows: int, y: NDArray[np.float32], linear: NDArray[np.float32], buffers: _Buffers
+    ) -> None:
+        """linear [3, n] = y [n] + the colour of the rows from `top`, kept in gamut."""
+        n = len(y)
+        table, moves, steps = self._table, buffers.moves[:, :n], buffers.steps[:, :n]
+        index, slope, square = buffers.index[0, :n], buffers.shade[0, :n], buffers.shade[1, :n]
+        np.copyto(index, y, casting="unsafe")
+        np.take(table.lightness, index, out=slope, mode="clip")  # 3 fy
+        np.multiply(slope, slope, out=square)
+        square *= np.float32(1 / 3)  # 3 fy^2
+        cell = self._y[top]
+        down = self._down[top : top + rows, None]
+        shape = (2, rows, self.width)
+        np.multiply(self._row_steps[:, cell, None, :], down, out=steps.reshape(shape))
+        steps.reshape(shape)[:] += self._rows[:, cell, None, :]
+        np.add(steps, slope, out=moves)
+        moves *= steps
+        moves += square
+        moves *= steps  # X/Xn - Y, Z/Zn - Y
+        spare = slope
+        for c, (m, k) in enumerate(self._directions):
+            np.multiply(moves[0], np.float32(m), out=linear[c])
+            np.multiply(moves[1], np.float32(k), out=spare)
+            linear[c] += spare
+        self._keep_in_gamut(y, linear, slope, square)
+
+    def _keep_in_gamut(
+        self, y: NDArray[np.float32], linear: NDArray[np.float32], high: NDArray[np.float32], low: NDArray[np.float32]
+    ) -> None:
+        """linear [3, n], so far the way from the grey y [n]: shortened where it leaves 0..scale, and y added."""
+        np.maximum(linear[0], linear[1], out=high)
+        np.maximum(high, linear[2], out=high)
+        np.minimum(linear[0], linear[1], out=low)
+        np.minimum(low, linear[2], out=low)
+        np.maximum(high, np.float32(_TINY), out=high)
+        np.minimum(low, np.float32(-_TINY), out=low)
+        room = np.subtract(np.float32(self._table.scale), y)
+        np.divide(room, high, out=high)
+        np.divide(y, low, out=low)
+        np.negative(low, out=low)
+        np.minimum(high, low, out=high)
+        np.minimum(high, np.float32(1), out=high)
+        linear *= high
+        linear += y
+
+
+class _Buffers:
+    """Scratch space for blocks of up to n pixels, reused from block to block."""
+
+    def __init__(self, n: int, code_type: np.dtype) -> None:
+        self.index = np.empty((3, n), np.intp)
+        self.luminance = np.empty(n, np.float32)
+        self.shade = np.empty((2, n), np.float32)
+        self.moves = np.empty((2, n), np.float32)
+        self.steps = np.empty((2, n), np.float32)
+        self.linear = np.empty((3, n), np.float32)
+        self.small = np.empty((3, n), np.int32)
+        self.codes = np.empty((3, n), code_type)

@@ -1,0 +1,140 @@
+"""What a photograph's file says about it besides its pixels: carried to the output, with photochrom's mark added.
+
+The mark: XMP Iptc4xmpExt:DigitalSourceType = compositeWithTrainedAlgorithmicMedia (IPTC's term for a photograph that
+a trained model added to), and Software with photochrom's version, the model and the temperature.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyvips
+
+from .errors import PhotoError
+from .srgb import PROFILE, srgb_profile
+
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+
+XMP, IPTC, EXIF = "xmp-data", "iptc-data", "exif-data"
+_CARRIED = (EXIF, XMP, IPTC, "resolution-unit", "gif-comment", "delay", "loop", "background")
+
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+_TAG = f"{{{_EXTENSION}}}DigitalSourceType"
+_NAMESPACES = {
+    "x": "adobe:ns:meta/",
+    "rdf": _RDF,
+    "Iptc4xmpExt": _EXTENSION,
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "xmpMM": "http://ns.adobe.com/xap/1.0/mm/",
+    "xmpRights": "http://ns.adobe.com/xap/1.0/rights/",
+    "photoshop": "http://ns.adobe.com/photoshop/1.0/",
+    "tiff": "http://ns.adobe.com/tiff/1.0/",
+    "exif": "http://ns.adobe.com/exif/1.0/",
+    "crs": "http://ns.adobe.com/camera-raw-settings/1.0/",
+    "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
+}
+_HEAD = b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+_TAIL = b'\n<?xpacket end="w"?>'
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What made the colours: goes into the output's Software entry."""
+
+    version: str
+    model: str
+    temperature: float
+
+    @property
+    def software(self) -> str:
+        text = f"photochrom {self.version} (model {self.model}, temperature {self.temperature:g})"
+        return text.encode("ascii", "replace").decode("ascii")  # EXIF and TIFF hold ASCII
+
+
+def _register_namespaces() -> None:
+    for prefix, uri in _NAMESPACES.items():
+        ET.register_namespace(prefix, uri)
+
+
+def marked_xmp(xmp: bytes | None) -> bytes:
+    """An XMP packet with the mark, and everything that `xmp` held; a malformed packet is replaced, not repaired."""
+    _register_namespaces()
+    root = _parsed(xmp)
+    rdf = None if root is None else _rdf(root)
+    if root is None or rdf is None:
+        root = ET.Element("{adobe:ns:meta/}xmpmeta")
+        rdf = ET.SubElement(root, f"{{{_RDF}}}RDF")
+    for description in rdf.findall(f"{{{_RDF}}}Description"):
+        description.attrib.pop(_TAG, None)
+        for old in description.findall(_TAG):
+            description.remove(old)
+    mark = ET.SubElement(rdf, f"{{{_RDF}}}Description", {f"{{{_RDF}}}about": _about(rdf)})
+    ET.SubElement(mark, _TAG).text = SOURCE_TYPE
+    return _HEAD + ET.tostring(root, encoding="utf-8") + _TAIL
+
+
+def _about(rdf: ET.Element) -> str:
+    """All descriptions of a packet must be about the same thing."""
+    for description in rdf.findall(f"{{{_RDF}}}Description"):
+        return description.get(f"{{{_RDF}}}about", "")
+    return ""
+
+
+def _rdf(root: ET.Element) -> ET.Element | None:
+    return root if root.tag == f"{{{_RDF}}}RDF" else root.find(f"{{{_RDF}}}RDF")
+
+
+def _parsed(xmp: bytes | None) -> ET.Element | None:
+    """The packet's root, or None if there is none, or it is malformed or declares entities (which could explode)."""
+    if not xmp or b"<!" in xmp.replace(b"<!--", b""):
+        return None
+    try:
+        return ET.fromstring(xmp.strip(b"\0 \t\r\n"))
+    except ET.ParseError:
+        return None
+
+
+def has_mark(xmp: bytes | None) -> bool:
+    """Whether an XMP packet says that a trained model added to the photograph."""
+    root = _parsed(xmp)
+    rdf = None if root is None else _rdf(root)
+    if rdf is None:
+        return False
+    return any(
+        description.get(_TAG) == SOURCE_TYPE or any(e.text == SOURCE_TYPE for e in description.findall(_TAG))
+        for description in rdf.findall(f"{{{_RDF}}}Description")
+    )
+
+
+def is_marked(path: Path) -> bool:
+    """Whether photochrom (or another such model) made this file, by its header alone; False for what is no photograph."""
+    from .photo_io import open_photo
+
+    try:
+        header = open_photo(path).header
+    except PhotoError:
+        return False
+    return has_mark(bytes(header.get(XMP)) if header.get_typeof(XMP) else None)
+
+
+def with_metadata(image: pyvips.Image, header: pyvips.Image, mark: Mark) -> pyvips.Image:
+    """`image` with what `header` carries (EXIF, XMP, IPTC, resolution, animation timing), the mark and an sRGB tag.
+
+    The orientation is reset: the pixels are upright already.
+    """
+    image = image.copy(xres=header.xres, yres=header.yres)
+    for field in header.get_fields():
+        if field in _CARRIED or field.startswith("exif-ifd"):
+            image.set_type(header.get_typeof(field), field, header.get(field))
+    if image.get_typeof("exif-ifd0-Orientation"):
+        image.remove("exif-ifd0-Orientation")
+    image.set_type(pyvips.GValue.gint_type, "orientation", 1)
+    image.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Software", mark.software)
+    xmp = bytes(header.get(XMP)) if header.get_typeof(XMP) else None
+    image.set_type(pyvips.GValue.blob_type, XMP, marked_xmp(xmp))
+    image.set_type(pyvips.GValue.blob_type, PROFILE, srgb_profile())
+    return image

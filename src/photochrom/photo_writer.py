@@ -1,0 +1,194 @@
+"""Writing a coloured photograph: strips decoded, merged and encoded side by side, in bounded memory."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Full, Queue
+from typing import Any
+
+import numpy as np
+import pyvips
+
+from .atomic_file import part_file
+from .errors import OutputError, PhotochromError
+from .formats import FORMATS, Format
+from .merge import AbMap, PageMerger, Samples
+from .metadata import Mark, with_metadata
+from .models import usable_cores
+from .photo_io import Photo, strip_rows, strips_of
+from .strip_source import StripSource
+
+Colours = Callable[[int], AbMap]
+"""A page's number to its colours."""
+
+_AHEAD = 3  # strips decoded before the encoder asks for them, besides those being merged
+_CLASSIC_TIFF_BYTES = 3_500_000_000  # of samples; classic TIFF ends at 4 GB
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to write. format: a writable format's name; quality 1..100 for the lossy ones; saturation scales ab."""
+
+    format: str
+    quality: int
+    saturation: float
+    mark: Mark
+
+
+def write_photo(photo: Photo, colours: Colours, target: Path, settings: Settings, *, overwrite: bool = False) -> None:
+    """Write the coloured photograph to `target`, whole or not at all. Raises UnreadablePhotoError, OutputError."""
+    with part_file(target, overwrite) as part:
+        _write(photo, colours, part, target, settings)
+
+
+def encode_photo(photo: Photo, colours: Colours, settings: Settings) -> bytes:
+    """The coloured photograph as a file's content. Raises UnreadablePhotoError, OutputError."""
+    with tempfile.TemporaryDirectory(prefix="photochrom-") as folder:
+        part = Path(folder, "photo")
+        _write(photo, colours, part, photo.name, settings)
+        return part.read_bytes()
+
+
+def notes(photo: Photo, format: str) -> tuple[str, ...]:
+    """What a photograph loses by being written in this format, for a person to read."""
+    form = FORMATS[format]
+    lost = []
+    if photo.bits > form.max_bits:
+        lost.append(f"{format} holds {form.max_bits} bits a sample: {photo.bits} were reduced")
+    if photo.has_alpha and not form.has_alpha:
+        lost.append(f"{format} holds no transparency: it was laid on white")
+    if photo.pages > 1 and not form.has_pages:
+        lost.append(f"{format} holds one page: {photo.pages - 1} more were left out")
+    return tuple(lost)
+
+
+def _write(photo: Photo, colours: Colours, part: Path, target: object, settings: Settings) -> None:
+    _write_page(photo, 0, colours, part, target, settings)
+
+
+def _write_page(
+    photo: Photo, page: int, colours: Colours, part: Path, target: object, settings: Settings
+) -> None:
+    """One page, or all frames of an animation, as a file of its own."""
+    with photo.reading():
+        image = photo.pixels(page)
+    form = FORMATS[settings.format]
+    _check_size(image, form, photo)
+    frame_height = photo.page_sizes[page].height
+    alpha = image.bands in (2, 4)
+
+    def merges(pool: ThreadPoolExecutor) -> Iterator[Future[Samples]]:
+        merger = None
+        for top, pixels in strips_of(image, frame_height, photo.name):
+            frame, row = divmod(top, frame_height)
+            if row == 0 or merger is None:
+                merger = PageMerger(colours(page + frame), frame_height, image.width, photo.bits, settings.saturation)
+            yield pool.submit(merger.merge, row, pixels)
+
+    pipeline = _Pipeline(merges, image.height, image.width, 4 if alpha else 3, photo.bits)
+    coloured = with_metadata(pipeline.image, photo.header, settings.mark)
+    if photo.is_animation:
+        coloured.set_type(pyvips.GValue.gint_type, "page-height", frame_height)
+    if photo.bits > form.max_bits:
+        coloured = coloured.colourspace("srgb")
+    if alpha and not form.has_alpha:
+        coloured = coloured.flatten(background=255)
+    options = _save_options(photo, coloured, settings)
+    pipeline.run(lambda: pyvips.Operation.call(form.saver, coloured, str(part), **options), target)
+
+
+def _check_size(image: pyvips.Image, form: Format, photo: Photo) -> None:
+    if max(image.width, image.height if not photo.is_animation else 0) > form.max_side:
+        raise OutputError(
+            photo.name,
+            f"{image.width} x {image.height} pixels, more than {form.name} holds ({form.max_side} a side)",
+            "choose another --format",
+        )
+
+
+def _save_options(photo: Photo, image: pyvips.Image, settings: Settings) -> dict[str, Any]:
+    """Options of the libvips saver."""
+    quality = settings.quality
+    if settings.format == "jpg":
+        # A grey photograph's colours are smooth: half the resolution holds them.
+        halved = photo.subsampling == "4:2:0" or (photo.format == "jpg" and photo.header.bands == 1)
+        return {"Q": quality, "subsample_mode": "on" if halved else "auto"}
+    if settings.format == "webp":
+        return {"Q": quality}
+    if settings.format == "avif":
+        return {"Q": quality, "compression": "av1", "bitdepth": 8}
+    if settings.format == "tiff":
+        compression = "deflate"
+        predictor = "horizontal" if compression in ("lzw", "deflate", "zstd") else "none"
+        raw = image.width * image.height * image.bands * photo.bits // 8
+        return {"compression": compression, "Q": quality, "predictor": predictor, "bigtiff": raw > _CLASSIC_TIFF_BYTES}
+    return {}
+
+
+class _Pipeline:
+    """Decoding in the calling thread, merging in a pool, encoding in a thread of its own.
+
+    merges: given the pool, yields the strips being merged, in order; height, width, bands, bits: of the output.
+    """
+
+    def __init__(
+        self,
+        merges: Callable[[ThreadPoolExecutor], Iterator[Future[Samples]]],
+        height: int,
+        width: int,
+        bands: int,
+        bits: int,
+    ) -> None:
+        self._merges = merges
+        self._queue: Queue[Future[Samples] | None] = Queue(usable_cores() + _AHEAD)
+        self._source = StripSource(self._merged(), height, width, bands, bits, strip_rows(width))
+        self.image = self._source.image().copy(interpretation="srgb" if bits == 8 else "rgb16")
+        self._encoded = threading.Event()
+        self._failure: pyvips.Error | None = None
+
+    def _merged(self) -> Iterator[Samples]:
+        while (future := self._queue.get()) is not None:
+            yield future.result()
+
+    def run(self, save: Callable[[], object], target: object) -> None:
+        """Call `save` while its pixels are made. Raises what decoding raised, or OutputError if encoding failed."""
+
+        def encode() -> None:
+            try:
+                save()
+            except pyvips.Error as error:
+                self._failure = error
+            finally:
+                self._encoded.set()
+
+        encoder = threading.Thread(target=encode, name="photochrom-encoder")
+        encoder.start()
+        try:
+            with ThreadPoolExecutor(usable_cores(), thread_name_prefix="photochrom-merge") as pool:
+                for future in self._merges(pool):
+                    self._put(future)
+        finally:
+            self._put(None)
+            encoder.join()
+        if self._source.error is not None:
+            raise self._source.error
+        if self._failure is not None:
+            raise _encoder_error(self._failure, target) from self._failure
+
+    def _put(self, future: Future[Samples] | None) -> None:
+        while not self._encoded.is_set():
+            try:
+                return self._queue.put(future, timeout=0.05)
+            except Full:
+                continue
+
+
+
+def _encoder_error(error: pyvips.Error, target: object) -> OutputError:
+    lines = [line.strip() for line in str(error.detail or error.message).splitlines() if line.strip()]
+    return OutputError(target, f"could not be written ({'; '.join(dict.fromkeys(lines))})", "choose another place")
