@@ -1,0 +1,1 @@
+"""Training: data, prior, losses, the Lightning task, recipes, export. Needs the extra: pip install 'photochrom[train]'."""

@@ -1,0 +1,75 @@
+"""The losses. To change how photochrom is trained, start here: a loss is a module from (logits, ab) to a scalar.
+
+logits: float [N, 313, h, w] of the network; ab: float [N, 2, h, w], the true colours at the network's stride.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .. import ab_bins
+
+NEAR_GREY = 5.0  # a photograph with no |a| or |b| above this teaches only greyness and is left out
+
+
+class SoftTargets(nn.Module):
+    """ab_bins.soft_encode in torch: ab [N, 2, h, w] -> (bins [N, k, h, w] int64, weights [N, k, h, w])."""
+
+    candidates: Tensor
+    centres: Tensor
+
+    def __init__(self, k: int = ab_bins.NEIGHBOURS, sigma: float = ab_bins.SIGMA) -> None:
+        super().__init__()
+        table, self.side = ab_bins.candidate_table(k)
+        self.k, self.sigma = k, sigma
+        padded = np.concatenate([ab_bins.CENTRES, [[1e4, 1e4]]])  # the table's padding, never near
+        self.register_buffer("candidates", torch.from_numpy(table.copy()), persistent=False)
+        self.register_buffer("centres", torch.from_numpy(padded).float(), persistent=False)
+
+    def forward(self, ab: Tensor) -> tuple[Tensor, Tensor]:
+        flat = ab.permute(0, 2, 3, 1).float()  # [N, h, w, 2]
+        cell = ((flat + ab_bins.AB_LIMIT) / self.side).long().clamp(0, self.candidates.shape[0] - 1)
+        candidates = self.candidates[cell[..., 0], cell[..., 1]]  # [N, h, w, m], rising index
+        squared = ((flat.unsqueeze(-2) - self.centres[candidates]) ** 2).sum(-1)
+        nearest, order = squared.sort(dim=-1, stable=True)
+        nearest, bins = nearest[..., : self.k], candidates.gather(-1, order[..., : self.k])
+        weights = torch.softmax(-nearest / (2 * self.sigma**2), dim=-1)
+        return bins.permute(0, 3, 1, 2), weights.permute(0, 3, 1, 2)
+
+
+class RebalancedCrossEntropy(nn.Module):
+    """Equation 2 of the paper: - sum over pixels of w * sum_q Z_q log Zhat_q, divided by the number of pixels.
+
+    prior: [313], of the training set. lam: share of the uniform distribution in the weights; 1 turns rebalancing off.
+    """
+
+    class_weights: Tensor
+
+    def __init__(
+        self,
+        prior: np.ndarray,
+        lam: float = ab_bins.LAMBDA,
+        k: int = ab_bins.NEIGHBOURS,
+        sigma: float = ab_bins.SIGMA,
+    ) -> None:
+        super().__init__()
+        self.targets = SoftTargets(k, sigma)
+        weights = torch.from_numpy(ab_bins.class_weights(prior, lam)).float()
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def forward(self, logits: Tensor, ab: Tensor) -> Tensor:
+        bins, soft = self.targets(ab)
+        # Only the k non-zero terms of the soft code: the full [N, 313, h, w] target is never made.
+        log_probability = functional.log_softmax(logits.float(), dim=1).gather(1, bins)
+        cross_entropy = -(soft * log_probability).sum(1)  # [N, h, w]
+        weight = self.class_weights[bins[:, 0]] * coloured(ab)[:, None, None]
+        pixels = coloured(ab).sum() * cross_entropy[0].numel()
+        return (weight * cross_entropy).sum() / pixels.clamp(min=1)
+
+
+def coloured(ab: Tensor) -> Tensor:
+    """[N] 1.0 for photographs with some |a| or |b| above NEAR_GREY, else 0.0."""
+    return (ab.abs().amax(dim=(1, 2, 3)) > NEAR_GREY).float()
