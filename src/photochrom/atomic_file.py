@@ -20,6 +20,7 @@ from .errors import OutputError
 _PART = re.compile(r"^\..*\.(?P<host>[0-9a-z]{1,16})-(?P<pid>\d+)-(?P<start>\d+)-\d+\.part$", re.DOTALL)
 _NAME_BYTES = 160  # of the target's name in the part's: file systems allow 255 in all
 _counter = itertools.count()
+_open_parts: set[Path] = set()  # of this process
 
 
 def _host() -> str:
@@ -68,6 +69,12 @@ def remove_stale_parts(folder: Path) -> list[Path]:
     return removed
 
 
+def remove_open_parts() -> None:
+    """Remove what this process is writing just now, for it ends at once: no target of these files will come."""
+    for part in tuple(_open_parts):
+        part.unlink(missing_ok=True)
+
+
 def output_error(target: Path, error: OSError) -> OutputError:
     """The OutputError that tells a person what an OSError while writing `target` means."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -104,6 +111,7 @@ def part_file(target: Path, overwrite: bool = False) -> Iterator[Path]:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
         raise output_error(target, error) from error
+    _open_parts.add(part)
     try:
         yield part
         _sync(part)
@@ -115,6 +123,7 @@ def part_file(target: Path, overwrite: bool = False) -> Iterator[Path]:
         raise output_error(target, error) from error
     finally:
         part.unlink(missing_ok=True)
+        _open_parts.discard(part)
 
 
 def _sync(path: Path) -> None:

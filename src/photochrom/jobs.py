@@ -7,7 +7,6 @@ beyond its list of names, and a stop waits for the running photographs only.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from .errors import OutputError, PhotoError, UnreadablePhotoError
 from .plan import Job
 
 if TYPE_CHECKING:
-    from .colorizer import Colorizer
+    from .colorizer import Colorizer, Decode, Report
 
 
 class Status(StrEnum):
@@ -33,14 +32,17 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one job. error: for FAILED the whole message, for SKIPPED the reason. encoded: for stdout."""
+    """What became of one job.
+
+    error: for FAILED the whole message, for SKIPPED the reason; made: the reason is that photochrom made it. report: of a DONE one that went to a file;
+    encoded: of one that goes to stdout.
+    """
 
     job: Job
     status: Status
-    seconds: float = 0.0
-    width: int | None = None
-    height: int | None = None
     error: str | None = None
+    made: bool = False
+    report: Report | None = None
     encoded: bytes | None = None
 
 
@@ -49,7 +51,7 @@ class Settings:
     """How to colour: see Colorizer.colorize_file; stdin is what stands for the one job without a source."""
 
     temperature: float | None = None
-    decode: str = "annealed-mean"
+    decode: Decode = "annealed-mean"
     saturation: float = 1.0
     quality: int = 92
     overwrite: bool = False
@@ -63,7 +65,7 @@ def check(job: Job, settings: Settings) -> Outcome | None:
 
     try:
         if job.found and job.source is not None and is_marked(job.source):
-            return Outcome(job, Status.SKIPPED, error="photochrom made it")
+            return Outcome(job, Status.SKIPPED, error="photochrom made it", made=True)
         if job.target is not None:
             if settings.skip_existing and job.target.exists():
                 return Outcome(job, Status.SKIPPED, error=f"{job.target} exists")
@@ -82,7 +84,6 @@ def colour(job: Job, colorizer: Colorizer, settings: Settings) -> Outcome:
     outcome = check(job, settings)
     if outcome is not None:
         return outcome
-    started = time.perf_counter()
     source: Path | bytes = settings.stdin if job.source is None else job.source
     try:
         if job.target is not None:
@@ -99,16 +100,15 @@ def colour(job: Job, colorizer: Colorizer, settings: Settings) -> Outcome:
             overwrite=settings.overwrite,
         )
     except PhotoError as error:
-        return Outcome(job, Status.FAILED, time.perf_counter() - started, error=str(error))
+        return Outcome(job, Status.FAILED, error=str(error))
     except MemoryError:
         too_large = UnreadablePhotoError(
             job.name, "the memory did not suffice", "expected a smaller photograph or --jobs 1"
         )
-        return Outcome(job, Status.FAILED, time.perf_counter() - started, error=str(too_large))
-    seconds = time.perf_counter() - started
+        return Outcome(job, Status.FAILED, error=str(too_large))
     if isinstance(result, bytes):
-        return Outcome(job, Status.DONE, seconds, encoded=result)
-    return Outcome(job, Status.DONE, seconds, result.width, result.height)
+        return Outcome(job, Status.DONE, encoded=result)
+    return Outcome(job, Status.DONE, report=result)
 
 
 def _make_folder(folder: Path) -> None:

@@ -11,23 +11,27 @@ import threading
 from dataclasses import replace
 from enum import StrEnum
 from types import FrameType, TracebackType
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self, cast
 
 import typer
 
-from ..errors import SettingError
+from ..atomic_file import remove_open_parts, remove_stale_parts
+from ..errors import OutputError, SettingError
 from ..jobs import Outcome, Settings, Status, check, colour, run_jobs
 from ..plan import Job, Plan, make_plan
 from .progress import Reporter
 
+if TYPE_CHECKING:
+    from ..colorizer import Decode
 
-class Decode(StrEnum):
+
+class _Decode(StrEnum):
     ANNEALED_MEAN = "annealed-mean"
     MEAN = "mean"
     MODE = "mode"
 
 
-class Format(StrEnum):
+class _Format(StrEnum):
     SAME = "same"
     JPG = "jpg"
     PNG = "png"
@@ -49,7 +53,7 @@ def _not_negative(value: float) -> float:
 
 def colorize(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Files, folders (with -r), patterns, or - for stdin.")
+        list[str], typer.Argument(metavar="INPUT", help="Files, folders (with -r), patterns, or - for stdin.")
     ],
     output: Annotated[
         str | None,
@@ -69,9 +73,9 @@ def colorize(
             callback=_positive, help="Above 0: small is vivid, 1 is the plain mean. [default: the model's, 0.38]"
         ),
     ] = None,
-    decode: Annotated[Decode, typer.Option(help="How a colour comes out of the 313.")] = Decode.ANNEALED_MEAN,
+    decode: Annotated[_Decode, typer.Option(help="How a colour comes out of the 313.")] = _Decode.ANNEALED_MEAN,
     saturation: Annotated[float, typer.Option(callback=_not_negative, help="Factor on the chroma; 0 is grey.")] = 1.0,
-    format: Annotated[Format, typer.Option(help="Of the output; same as the input's.")] = Format.SAME,
+    format: Annotated[_Format, typer.Option(help="Of the output; same as the input's.")] = _Format.SAME,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG, WebP and AVIF.")] = 92,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Pass over outputs that exist.")] = False,
@@ -90,7 +94,7 @@ def colorize(
     """
     if overwrite and skip_existing:
         raise SettingError("--overwrite and --skip-existing exclude each other; give one of them")
-    if temperature is not None and decode is not Decode.ANNEALED_MEAN:
+    if temperature is not None and decode is not _Decode.ANNEALED_MEAN:
         raise SettingError(f"--temperature belongs to --decode annealed-mean; leave it out with --decode {decode}")
     from ..metadata import is_marked
 
@@ -101,11 +105,11 @@ def colorize(
     if to_stdout and not dry_run and sys.stdout.isatty():
         raise SettingError("the photograph would go to a terminal; give -o FILE, or pipe stdout somewhere")
 
-    settings = Settings(temperature, decode, saturation, quality, overwrite, skip_existing)
+    settings = Settings(temperature, cast("Decode", decode.value), saturation, quality, overwrite, skip_existing)
     if dry_run:
-        code = _dry_run(plan, settings, Reporter(model, total=0, as_json=as_json, quiet=quiet), model)
+        code = _dry_run(plan, settings, Reporter(total=0, as_json=as_json, quiet=quiet), model)
     else:
-        with Reporter(model, total=len(plan.jobs), as_json=as_json, quiet=quiet) as reporter:
+        with Reporter(total=len(plan.jobs), as_json=as_json, quiet=quiet) as reporter:
             code = _run(plan, settings, reporter, model, max_pixels, jobs)
     raise typer.Exit(code)
 
@@ -122,7 +126,6 @@ def _dry_run(plan: Plan, settings: Settings, reporter: Reporter, model: str) -> 
 
 def _run(plan: Plan, settings: Settings, reporter: Reporter, model: str, max_pixels: int, threads: int) -> int:
     """Colour what the plan says; the exit code."""
-    from ..atomic_file import remove_stale_parts
     from ..colorizer import load
 
     colorizer = load(model, max_pixels=max_pixels)
@@ -139,8 +142,7 @@ def _run(plan: Plan, settings: Settings, reporter: Reporter, model: str, max_pix
     with _Stop() as stop:
         for outcome in run_jobs(plan.jobs, work, threads=threads, stop=stop.event):
             if outcome.encoded is not None:
-                sys.stdout.buffer.write(outcome.encoded)
-                sys.stdout.buffer.flush()
+                outcome = _to_stdout(outcome, outcome.encoded)
             reporter.report(outcome)
     reporter.finish(interrupted=stop.signal is not None)
     if stop.signal is not None:
@@ -152,6 +154,18 @@ def _read_stdin() -> bytes:
     if sys.stdin.isatty():
         raise SettingError("- is stdin, which is a terminal here; pipe a photograph in, or name a file")
     return sys.stdin.buffer.read()
+
+
+def _to_stdout(outcome: Outcome, encoded: bytes) -> Outcome:
+    try:
+        sys.stdout.buffer.write(encoded)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # Closing it at exit would try again, and complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        message = str(OutputError("stdout", f"could not be written ({error.strerror})", "give a file with -o"))
+        return replace(outcome, status=Status.FAILED, error=message)
+    return outcome
 
 
 class _Stop:
@@ -173,7 +187,8 @@ class _Stop:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
-            os._exit(128 + number)  # threads inside libvips cannot be stopped; the next run removes their .part files
+            remove_open_parts()
+            os._exit(128 + number)  # threads inside libvips cannot be stopped
         self.signal = number
         self.event.set()
         # os.write, because a handler may interrupt a print to the same stream.

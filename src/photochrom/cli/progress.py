@@ -15,16 +15,17 @@ from ..plan import Plan
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from ..colorizer import Report
+
 
 class Reporter:
     """A bar on a terminal, else a line a photograph; errors always; JSON lines where asked for.
 
-    model: its name for the JSON. total: how many photographs are to come.
+    total: how many photographs are to come.
     """
 
-    def __init__(self, model: str, *, total: int, as_json: bool, quiet: bool) -> None:
+    def __init__(self, *, total: int, as_json: bool, quiet: bool) -> None:
         self.count: Counter[Status] = Counter()
-        self._model = model
         self._total = total
         self._as_json = as_json
         self._quiet = quiet
@@ -71,29 +72,27 @@ class Reporter:
 
     def report(self, outcome: Outcome) -> None:
         self.count[outcome.status] += 1
-        name, target = outcome.job.name, outcome.job.output
+        name, target, report = outcome.job.name, outcome.job.output, outcome.report
         if outcome.status is Status.FAILED:
             self._say(f"Error: {outcome.error}", error=True)
         elif self._bar is None:
-            size = "" if outcome.width is None else f"{outcome.width} x {outcome.height}, "
+            facts = "" if report is None else f" ({report.width} x {report.height}, {report.seconds:.2f} s)"
             self._say(
                 {
-                    Status.DONE: f"{name} -> {target} ({size}{outcome.seconds:.2f} s)",
+                    Status.DONE: f"{name} -> {target}{facts}",
                     Status.SKIPPED: f"{name}: skipped, {outcome.error}",
                     Status.PLANNED: f"{name} -> {target} (not done: --dry-run)",
                 }[outcome.status]
             )
+        for note in report.notes if report is not None else ():
+            self._say(f"Note: {name}: {note}")
         if self._bar is not None:
             self._bar.advance(self._task)
-        done = outcome.status is Status.DONE
         self._emit(
             input=name,
-            output=target,
+            output=None if outcome.made else target,
             status=outcome.status,
-            seconds=round(outcome.seconds, 4) if done else None,
-            width=outcome.width,
-            height=outcome.height,
-            model=self._model if done else None,
+            report=report,
             error=outcome.error if outcome.status is Status.FAILED else None,
         )
 
@@ -118,13 +117,19 @@ class Reporter:
         input: str,
         status: Status,
         output: str | None = None,
-        seconds: float | None = None,
-        width: int | None = None,
-        height: int | None = None,
-        model: str | None = None,
+        report: Report | None = None,
         error: str | None = None,
     ) -> None:
-        if self._as_json:
-            keys = ("input", "output", "status", "seconds", "width", "height", "model", "error")
-            line = dict(zip(keys, (input, output, status, seconds, width, height, model, error), strict=True))
-            print(json.dumps(line), flush=True)
+        if not self._as_json:
+            return
+        line = {
+            "input": input,
+            "output": output,
+            "status": status,
+            "seconds": None if report is None else round(report.seconds, 4),
+            "width": None if report is None else report.width,
+            "height": None if report is None else report.height,
+            "model": None if report is None else report.model,
+            "error": error,
+        }
+        print(json.dumps(line), flush=True)
