@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,15 +88,16 @@ def _names(models: list[str]) -> dict[str, str]:
 
 
 def _model_systems(
-    name: str, file: str, temperatures: list[float | None] | list[float], saturations: list[float], threads: int | None
+    name: str, file: str, temperatures: Sequence[float | None], saturations: list[float], threads: int | None
 ) -> list[System]:
-    from ..evaluation.systems import Saturated, load_system
+    from ..colorizer import load
+    from ..evaluation.systems import ModelSystem, Saturated
 
+    colorizer = load(file, threads=threads)
     systems: list[System] = []
-    for temperature, saturation in itertools.product(temperatures, saturations):
-        if not systems or saturation == saturations[0]:
-            base = load_system(file, name, temperature, threads)
-        systems.append(base if saturation == 1 else Saturated(base, saturation))
+    for temperature in dict.fromkeys(temperatures):
+        base = ModelSystem(name, colorizer, temperature)  # shared by the saturations: one prediction a photograph
+        systems += [base if factor == 1 else Saturated(base, factor) for factor in dict.fromkeys(saturations)]
     return systems
 
 

@@ -122,7 +122,7 @@ def best_table(counts: NDArray[np.float64]) -> NDArray[np.float32]:
     """
     plane = np.stack(np.meshgrid(PLANE, PLANE, indexing="ij"), -1)
     bins = nearest_bin(plane.reshape(-1, 2))
-    per_bin = np.bincount(bins, counts.sum(0).ravel(), minlength=ab_bins.Q)
+    per_bin = np.bincount(bins, counts.sum(0).ravel(), minlength=ab_bins.Q).astype(np.float64)
     weighted = counts * inverse_frequency(per_bin)[bins].reshape(plane.shape[:2])
     plain, rebalanced = (_scores(mass / mass.sum()) for mass in (counts, weighted))
     grey = plain[:, CANDIDATES, CANDIDATES].sum()
