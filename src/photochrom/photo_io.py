@@ -20,7 +20,7 @@ from .merge import Samples, lightness_of
 from .srgb import to_srgb
 
 MAX_PIXELS = 500_000_000  # of one page; above it a file is refused as a likely decompression bomb
-STRIP_PIXELS = 400_000  # worked on at a time
+STRIP_PIXELS = 200_000  # decoded at a time: larger strips are slower, their memory comes fresh from the system
 
 # Operations are not used twice here, and a cached one would keep its file open and miss that the file has changed.
 pyvips.cache_set_max(0)

@@ -71,9 +71,7 @@ def _write(photo: Photo, colours: Colours, part: Path, target: object, settings:
     _write_page(photo, 0, colours, part, target, settings)
 
 
-def _write_page(
-    photo: Photo, page: int, colours: Colours, part: Path, target: object, settings: Settings
-) -> None:
+def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: object, settings: Settings) -> None:
     """One page, or all frames of an animation, as a file of its own."""
     with photo.reading():
         image = photo.pixels(page)
@@ -175,6 +173,8 @@ class _Pipeline:
         finally:
             self._put(None)
             encoder.join()
+            self._source.close()
+            del self.image
         if self._source.error is not None:
             raise self._source.error
         if self._failure is not None:
@@ -186,7 +186,6 @@ class _Pipeline:
                 return self._queue.put(future, timeout=0.05)
             except Full:
                 continue
-
 
 
 def _encoder_error(error: pyvips.Error, target: object) -> OutputError:

@@ -83,6 +83,12 @@ class StripSource:
         """The strips as one image, to be read once, from top to bottom."""
         return pyvips.Image.tiffload_source(self._source, access="sequential", fail_on="truncated")
 
+    def close(self) -> None:
+        """Let go of the strips and of libvips: the callbacks tie a knot that would hold both until a collection."""
+        self._strips = iter(())
+        self._current = memoryview(b"")
+        del self._source
+
     def _seek(self, offset: int, whence: int) -> int:
         base = {0: 0, 1: self._position, 2: self._length}[whence]
         self._position = base + offset
