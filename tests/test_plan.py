@@ -190,10 +190,12 @@ def test_output_that_is_another_input(tree: Path) -> None:
     """An unmarked a.color.jpg is someone's own photograph; a marked one is an earlier run's."""
     (tree / "scans/a.color.jpg").touch()
     names = ["scans/a.jpg", "scans/a.color.jpg"]
-    foreign = make_plan(names)
+    foreign = make_plan(names, overwrite=True)
     assert isinstance(foreign.refused[0], OutputError)
     assert "scans/a.color.jpg is itself one of the inputs" in str(foreign.refused[0])
     assert targets(foreign) == {"scans/a.color.jpg": "scans/a.color.color.jpg"}
+    kept = make_plan(names)  # nothing that exists is replaced, so both are jobs (and one of them will be refused)
+    assert len(kept.jobs) == 2
     ours = make_plan(names, is_marked=lambda path: path.name == "a.color.jpg")
     assert targets(ours) == {"scans/a.jpg": "scans/a.color.jpg"}
     assert ours.made == [Path("scans/a.color.jpg")]
@@ -254,7 +256,7 @@ def test_no_two_inputs_share_an_output_and_no_input_is_one(
             path.touch()
         inputs = [str(path) for path in sorted(Path("tree").rglob("*")) if path.is_file()] if as_files else ["tree"]
         try:
-            plan = make_plan(inputs, output, recursive=True, format=format, is_marked=is_marked)
+            plan = make_plan(inputs, output, recursive=True, format=format, overwrite=True, is_marked=is_marked)
         except SettingError:
             return
         written = [os.path.realpath(job.target) for job in plan.jobs if job.target is not None]

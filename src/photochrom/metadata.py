@@ -51,7 +51,8 @@ class Mark:
 
     @property
     def software(self) -> str:
-        text = f"photochrom {self.version} (model {self.model}, temperature {self.temperature:g})"
+        # No parentheses: libvips takes " (" for the end of an EXIF string.
+        text = f"photochrom {self.version}, model {self.model}, temperature {self.temperature:g}"
         return text.encode("ascii", "replace").decode("ascii")  # EXIF and TIFF hold ASCII
 
 

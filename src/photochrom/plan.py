@@ -79,10 +79,12 @@ def make_plan(
     *,
     recursive: bool = False,
     format: str = "same",
+    overwrite: bool = False,
     is_marked: Callable[[Path], bool] = lambda path: False,
 ) -> Plan:
     """The jobs for these inputs.
 
+    overwrite: outputs that exist are replaced, so that none of them may be an input.
     is_marked says whether photochrom made a photograph; it is asked only where two jobs meet, because a folder may
     hold a million photographs.
 
@@ -115,7 +117,7 @@ def make_plan(
             target = None if output == STDOUT else Path(output)
         sources[key] = Job(str(found.source), None if target is None else str(target), format, found.in_folder)
     plan.jobs = list(sources.values())
-    _settle_roles(plan, sources, key_of, is_marked)
+    _settle_roles(plan, sources, key_of, overwrite, is_marked)
     del sources
     _settle_clashes(plan, key_of, is_marked)
     return plan
@@ -236,8 +238,10 @@ def _check_suffix(target: Path, format: str) -> None:
         raise SettingError(f"-o {target}: {target.suffix} cannot be written; expected one of {known}")
 
 
-def _settle_roles(plan: Plan, sources: dict[_Key, Job], key_of: _Keys, is_marked: Callable[[Path], bool]) -> None:
-    """An output that is also an input: left out if photochrom made it (an earlier run's), else its job is refused."""
+def _settle_roles(
+    plan: Plan, sources: dict[_Key, Job], key_of: _Keys, overwrite: bool, is_marked: Callable[[Path], bool]
+) -> None:
+    """An output that is also an input: left out if photochrom made it before, else it must not be replaced."""
     dropped: set[int] = set()
     for job in plan.jobs:
         other = None if job.target_name is None else sources.get(key_of(job.target_name))
@@ -248,7 +252,7 @@ def _settle_roles(plan: Plan, sources: dict[_Key, Job], key_of: _Keys, is_marked
         if is_marked(Path(other.name)):
             dropped.add(id(other))
             plan.made.append(Path(other.name))
-        else:
+        elif overwrite:
             dropped.add(id(job))
             found = f"its output {job.output} is itself one of the inputs"
             plan.refused.append(OutputError(job.name, found, "give an output folder with -o"))

@@ -98,7 +98,7 @@ def colorize(
         raise SettingError(f"--temperature belongs to --decode annealed-mean; leave it out with --decode {decode}")
     from ..metadata import is_marked
 
-    plan = make_plan(inputs, output, recursive=recursive, format=format, is_marked=is_marked)
+    plan = make_plan(inputs, output, recursive=recursive, format=format, overwrite=overwrite, is_marked=is_marked)
     to_stdout = any(job.target is None for job in plan.jobs)
     if to_stdout and as_json:
         raise SettingError("--json and the photograph would both go to stdout; give -o FILE, or leave --json out")
