@@ -30,9 +30,9 @@ def interval(
     """The central 95% of a statistic over resampled sets of photographs.
 
     statistic: counts [sets, n] -> values [sets, ...]. Returns (low [...], high [...]); the same seed draws the same
-    sets, so statistics of several systems are paired.
+    sets, so statistics of several systems are paired. A statistic that is NaN on any set has no interval (NaN).
     """
     values = np.concatenate([statistic(counts) for counts in resample_counts(n, resamples, seed)])
     tail = (100 - LEVEL) / 2
-    low, high = np.nanpercentile(values, [tail, 100 - tail], axis=0)
+    low, high = np.percentile(values, [tail, 100 - tail], axis=0)
     return low, high

@@ -103,9 +103,9 @@ class ColourTally:
 
     def add(self, photograph: Photograph, ab: NDArray[np.floating]) -> None:
         """One photograph (central square) and the colours [H, W, 2] that a system gave it."""
-        truth, given = sampled(photograph.ab), sampled(ab)
+        truth, given = sampled(photograph.ab).astype(np.float64), sampled(ab).astype(np.float64)
         weight = self._weights[nearest_bin(truth)]
-        difference = given * SCALES[:, None, None].astype(np.float32) - truth  # [16, n, 2]
+        difference = given * SCALES[:, None, None] - truth  # [16, n, 2]
         score = pixel_score(np.hypot(difference[..., 0], difference[..., 1]))
         self._plain.append(score.sum(1))
         self._rebalanced.append(score @ weight)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
 from ..errors import DataError, OutputError
@@ -192,11 +194,18 @@ def _table(rows: list[list[str]]) -> list[str]:
     return ["| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *body]]
 
 
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN (the share of a gap that is not there): null."""
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
 def write(evaluation: Evaluation, folder: Path) -> None:
     """report.json and report.md in `folder`, made if need be. Raises OutputError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(asdict(evaluation), indent=2)
+        text = json.dumps(_without_nan(asdict(evaluation)), indent=2, allow_nan=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
         (folder / "report.md").write_text(markdown(evaluation), encoding="utf-8")
     except OSError as error:
