@@ -44,7 +44,7 @@ class SoftCode(NamedTuple):
     weights: NDArray[np.float64]
 
 
-_CELL = 2.5  # ab units; side of a look-up cell
+_CELL = 4.0  # ab units; side of a look-up cell
 
 
 @lru_cache(maxsize=8)
@@ -144,14 +144,14 @@ def smooth_prior(p: ArrayLike, sigma: float = SIGMA) -> NDArray[np.float64]:
 def class_weights(p: ArrayLike, lam: float = LAMBDA, sigma: float = SIGMA) -> NDArray[np.float64]:
     """Rebalancing weights w [313]: 1 / ((1 - lam) p~ + lam / Q), scaled so that sum(p~ w) = 1 (equation 4).
 
-    p: the prior [313], not yet smoothed. lam in 0..1: 1 gives no rebalancing. Bins that never occur (possible weights
-    of 1/0 at lam = 0) take the weight of the rarest bin that does.
+    p: the prior [313], not yet smoothed. lam in 0..1: 1 gives no rebalancing. A bin that never occurs weighs no more
+    than the rarest that does (at lam = 0 the formula alone would give it 1/0).
     """
     if not 0 <= lam <= 1:
         raise ValueError(f"lambda is {lam}; expected 0..1")
     smoothed = smooth_prior(p, sigma)
     mix = (1 - lam) * smoothed + lam / Q
-    mix = np.maximum(mix, mix[smoothed > 0].min())
+    mix = np.maximum(mix, mix[_distribution(p) > 0].min())
     weights = 1 / mix
     return weights / (smoothed * weights).sum()
 

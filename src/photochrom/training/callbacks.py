@@ -49,7 +49,12 @@ class JsonLog(Callback):
         images = (step - first) * self.batch * trainer.world_size
         rates = [group["lr"] for group in trainer.optimizers[0].param_groups]
         self._write(
-            {"step": step, "loss": float(outputs["loss"]), "lr": rates, "images_per_second": images / max(seconds, 1e-9)}
+            {
+                "step": step,
+                "loss": float(outputs["loss"]),
+                "lr": rates,
+                "images_per_second": images / max(seconds, 1e-9),
+            }
         )
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

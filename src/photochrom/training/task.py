@@ -47,7 +47,9 @@ class ColorizationTask(lightning.LightningModule):
         self.prior = prior
         self.network = build_network(recipe.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if isinstance(self.network, Lite):
-            self._frozen = self.network.frozen_parts(recipe.network.frozen_blocks) if recipe.network.frozen_blocks else []
+            self._frozen = (
+                self.network.frozen_parts(recipe.network.frozen_blocks) if recipe.network.frozen_blocks else []
+            )
         else:
             self._frozen = []
         for part in self._frozen:

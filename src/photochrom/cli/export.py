@@ -1,0 +1,44 @@
+"""`photochrom export`: from a training run to a model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Argument(metavar="RUN|CHECKPOINT", help="A run's folder, or a .ckpt file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write, MODEL.onnx.")],
+    name: Annotated[str | None, typer.Option(help="The model's name. [default: the file's]")] = None,
+    version: Annotated[str, typer.Option(help="The model's version.")] = "1",
+    native_size: Annotated[int, typer.Option(min=32, help="Short side of the lightness it is given, pixels.")] = 192,
+    temperature: Annotated[float, typer.Option(help="Default temperature of the annealed mean.")] = 0.38,
+    rebalance: Annotated[
+        float, typer.Option(help="Strength of the class rebalancing: 1 as trained, 0 undone.")
+    ] = 1.0,
+    training_data: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = "not stated",
+    licence: Annotated[str, typer.Option(help="Under which terms it may be used, for the card.")] = "not stated",
+    scores: Annotated[Path | None, typer.Option(help="JSON file of measured scores, for the card.")] = None,
+    float32: Annotated[bool, typer.Option("--float32", help="Do not halve the weights' precision.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Make the ONNX model of a training run."""
+    from ..errors import SettingError
+    from ..training.export import Card
+    from ..training.export import export as export_model
+
+    if not 0 < temperature < float("inf"):
+        raise SettingError(f"--temperature is {temperature}; expected a finite number above 0")
+    card = Card(
+        name=name or output.stem,
+        version=version,
+        native_size=native_size,
+        temperature=temperature,
+        training_data=training_data,
+        licence=licence,
+        scores=scores.read_text("utf-8") if scores else "{}",
+    )
+    export_model(checkpoint, output, card, rebalance, half=not float32, overwrite=overwrite)
+    typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB", err=True)

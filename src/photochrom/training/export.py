@@ -1,0 +1,208 @@
+"""From a checkpoint to the graph contract: one ONNX file with the decode inside and its card in the metadata.
+
+Inputs: lightness float32 [N, 1, H, W], temperature float32 [1]. Outputs: ab float32 [N, 2, H/s, W/s], the annealed mean;
+probabilities [N, 313, H/s, W/s] at temperature 1.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from .. import ab_bins
+from ..atomic_file import part_file
+from ..errors import DataError, ModelError, SettingError
+from ..models import CONTRACT, open_session
+from .recipe import recipe_from_dict
+from .task import build_network
+
+OPSET = 17
+SAME_COLOUR = 0.05  # ab units that ONNX Runtime may differ from PyTorch, before halving the weights' precision
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the file says of itself (see models.ModelInfo). temperature and native_size are the model's defaults."""
+
+    name: str
+    version: str
+    native_size: int
+    temperature: float = ab_bins.TEMPERATURE
+    training_data: str = "not stated"
+    licence: str = "not stated"
+    scores: str = "{}"
+
+
+class Decoded(nn.Module):
+    """network + decode: (lightness, temperature) -> (ab, probabilities).
+
+    bias: [313], added to the logits. A network trained with class weights w tends to w * p(colour), normalised; adding
+    (r - 1) * log w afterwards gives the network of the weights w^r.
+    """
+
+    centres: Tensor
+    bias: Tensor
+
+    def __init__(self, network: nn.Module, bias: NDArray[np.float64] | None = None) -> None:
+        super().__init__()
+        self.network = network
+        self.stride = network.stride
+        self.register_buffer("centres", torch.tensor(ab_bins.CENTRES, dtype=torch.float32))
+        offset = np.zeros(ab_bins.Q) if bias is None else bias
+        self.register_buffer("bias", torch.tensor(offset, dtype=torch.float32)[:, None, None])
+
+    def forward(self, lightness: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.network(lightness) + self.bias
+        # The bins last: softmax and expectation then run along memory.
+        last = logits.permute(0, 2, 3, 1)
+        ab = torch.matmul(torch.softmax(last / temperature, dim=-1), self.centres).permute(0, 3, 1, 2)
+        return ab, torch.softmax(last, dim=-1).permute(0, 3, 1, 2)
+
+
+def load_checkpoint(path: Path) -> tuple[nn.Module, NDArray[np.float64], dict[str, Any]]:
+    """The network (averaged weights where the run kept them, eval mode), the prior and the recipe of a checkpoint.
+
+    path: a run's folder or a .ckpt file. Read by the restricted unpickler only. Raises DataError.
+    """
+    file = path / "last.ckpt" if path.is_dir() else path
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: not there; expected a run's folder or a checkpoint") from error
+    except Exception as error:  # torch.load raises what the damage happens to cause
+        raise DataError(f"{file}: not a checkpoint that can be read safely ({error})") from error
+    if not isinstance(content, dict) or "photochrom" not in content:
+        raise DataError(f"{file}: not a checkpoint of `photochrom train`")
+    recipe = recipe_from_dict(content["photochrom"]["recipe"], str(file))
+    network = build_network(recipe.network)
+    prefix = "network."
+    state = {k.removeprefix(prefix): v for k, v in content["state_dict"].items() if k.startswith(prefix)}
+    network.load_state_dict(state)
+    step = int(content["global_step"])
+    trained = {"step": step, "photographs": step * recipe.training.batch, "recipe": recipe.to_dict()}
+    return network.eval(), np.array(content["photochrom"]["prior"]), trained
+
+
+def rebalancing_bias(prior: NDArray[np.float64], lam: float, strength: float) -> NDArray[np.float64]:
+    """What to add to the logits of a network trained with lambda `lam`, so that its class weights act with exponent
+    `strength`: 1 leaves it as trained, 0 undoes the rebalancing (see Decoded)."""
+    if not 0 <= strength <= 2:
+        raise SettingError(f"rebalance is {strength}; expected 0..2")
+    return (strength - 1) * np.log(ab_bins.class_weights(prior, lam))
+
+
+def export(
+    checkpoint: Path, target: Path, card: Card, rebalance: float = 1.0, half: bool = True, overwrite: bool = False
+) -> None:
+    """Write the network of `checkpoint` to `target`, once the graph has shown that it keeps the contract and agrees
+    with PyTorch. half: store the weights as float16 (computation stays float32). Raises DataError, ModelError."""
+    network, prior, trained = load_checkpoint(checkpoint)
+    lam = trained["recipe"]["loss"]["lam"]
+    decoded = Decoded(network, rebalancing_bias(prior, lam, rebalance)).eval()
+    model = to_onnx(decoded)
+    _check_same(model, decoded)
+    if half:
+        _halve_weights(model)
+    metadata = {
+        "name": card.name,
+        "version": card.version,
+        "stride": str(decoded.stride),
+        "native_size": str(card.native_size),
+        "temperature": str(card.temperature),
+        "training_data": card.training_data,
+        "licence": card.licence,
+        "scores": card.scores,
+        "photochrom_contract": CONTRACT,
+        "training": json.dumps({"rebalance": rebalance, **trained}),
+    }
+    helper.set_model_props(model, metadata)
+    with part_file(target, overwrite=overwrite) as part:
+        part.write_bytes(model.SerializeToString())
+        open_session(part)  # refuses what does not keep the contract
+
+
+def to_onnx(decoded: Decoded) -> onnx.ModelProto:
+    """The graph in float32, with free N, H and W."""
+    buffer = io.BytesIO()
+    example = (torch.full((1, 1, 64, 96), 50.0), torch.tensor([ab_bins.TEMPERATURE]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecation notices; the checks below decide
+        torch.onnx.export(
+            decoded,
+            example,
+            buffer,
+            input_names=["lightness", "temperature"],
+            output_names=["ab", "probabilities"],
+            dynamic_axes={
+                "lightness": {0: "N", 2: "H", 3: "W"},
+                "ab": {0: "N", 2: "h", 3: "w"},
+                "probabilities": {0: "N", 2: "h", 3: "w"},
+            },
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load_model_from_string(buffer.getvalue())
+    _fuse_pads(model)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _fuse_pads(model: onnx.ModelProto) -> None:
+    """Let the convolutions of lite do their "same" padding themselves (a pass over memory less for each). ONNX can say
+    what PyTorch cannot, pads of uneven size; _check_same then holds the result against PyTorch."""
+    graph = model.graph
+    makers = {output: node for node in graph.node for output in node.output}
+    for node in graph.node:
+        pad = makers.get(node.input[0]) if node.op_type == "Conv" else None
+        if pad is not None and pad.op_type == "Pad":
+            for attribute in [a for a in node.attribute if a.name == "pads"]:
+                node.attribute.remove(attribute)
+            node.attribute.append(helper.make_attribute("auto_pad", "SAME_UPPER"))
+            node.input[0] = pad.input[0]
+    while True:  # drop the pads and what computed their sizes
+        used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+        dead = [node for node in graph.node if not used.intersection(node.output)]
+        if not dead:
+            return
+        for node in dead:
+            graph.node.remove(node)
+
+
+def _check_same(model: onnx.ModelProto, decoded: Decoded) -> None:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    lightness = np.random.default_rng(0).uniform(0, 100, (2, 1, 96, 64)).astype(np.float32)
+    temperature = np.array([ab_bins.TEMPERATURE], np.float32)
+    (found,) = session.run(["ab"], {"lightness": lightness, "temperature": temperature})
+    with torch.inference_mode():
+        expected = decoded(torch.from_numpy(lightness), torch.from_numpy(temperature))[0].numpy()
+    worst = float(np.abs(found - expected).max())
+    if not worst <= SAME_COLOUR:
+        raise ModelError(f"the exported graph differs from PyTorch by {worst:.3f} ab units; expected {SAME_COLOUR}")
+
+
+def _halve_weights(model: onnx.ModelProto) -> None:
+    """Store large weights as float16 with a Cast after each: half the file; ONNX Runtime folds the casts on loading."""
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < 256:
+            continue
+        name = tensor.name
+        values = numpy_helper.to_array(tensor).astype(np.float16)
+        stored = f"{name}.half"
+        tensor.CopyFrom(numpy_helper.from_array(values, stored))
+        casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
+    for node in reversed(casts):
+        graph.node.insert(0, node)
