@@ -41,13 +41,13 @@ class _Format(StrEnum):
 
 def _positive(value: float | None) -> float | None:
     if value is not None and not (math.isfinite(value) and value > 0):
-        raise typer.BadParameter(f"found {value}; expected a number above 0, such as 0.38")
+        raise typer.BadParameter(f"found {value}; expected a finite number above 0, such as 0.38")
     return value
 
 
 def _not_negative(value: float) -> float:
     if not (math.isfinite(value) and value >= 0):
-        raise typer.BadParameter(f"found {value}; expected 0 (grey) or more; 1 is what the model says")
+        raise typer.BadParameter(f"found {value}; expected a finite number, 0 (grey) or more")
     return value
 
 
