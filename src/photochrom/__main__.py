@@ -1,0 +1,5 @@
+"""`python -m photochrom` is `photochrom`."""
+
+from .cli import main
+
+main()
