@@ -126,6 +126,17 @@ def part_file(target: Path, overwrite: bool = False) -> Iterator[Path]:
         _open_parts.discard(part)
 
 
+@contextmanager
+def scratch_file(beside: Path) -> Iterator[Path]:
+    """A new empty file beside another, named like a part file, removed on leaving. Raises OSError."""
+    path = beside.with_name(_part_name(beside.with_name("scratch")))
+    path.touch(exist_ok=False)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from . import __version__
 from .ab_bins import CENTRES
 from .errors import SettingError, UnreadablePhotoError
-from .merge import AbMap, PageMerger, Samples, lightness_of
+from .formats import output_format
+from .merge import AbMap, PageMerger, Samples
 from .metadata import Mark
 from .models import SIDE_MULTIPLE, ModelInfo, open_session
-from .formats import output_format
 from .photo_io import MAX_PIXELS, Photo, open_photo, resampled_lightness
 from .photo_writer import Settings, encode_photo, notes, write_photo
 

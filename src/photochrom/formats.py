@@ -17,7 +17,8 @@ HEAD_BYTES = 64  # enough of a file to tell its format
 @dataclass(frozen=True)
 class Format:
     """name: as in `--format` and reports; suffix: of new files; loader, saver: libvips operations (saver None: libvips
-    has no encoder, `written_as` takes its place); max_bits: per sample; max_side: pixels; has_alpha, has_pages.
+    has no encoder, `written_as` takes its place); max_bits: per sample; max_side: pixels; has_alpha; has_pages: of
+    any size each; animates: frames of one size.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Format:
     max_side: int
     has_alpha: bool
     has_pages: bool = False
+    animates: bool = False
     written_as: str = ""
 
 
@@ -37,8 +39,8 @@ FORMATS = {
         Format("jpg", ".jpg", "jpegload_source", "jpegsave", 8, 65_535, False),
         Format("png", ".png", "pngload_source", "pngsave", 16, 2**31 - 1, True),
         Format("tiff", ".tif", "tiffload_source", "tiffsave", 16, 2**31 - 1, True, has_pages=True),
-        Format("webp", ".webp", "webpload_source", "webpsave", 8, 16_383, True, has_pages=True),
-        Format("gif", ".gif", "gifload_source", "gifsave", 8, 65_535, True, has_pages=True),
+        Format("webp", ".webp", "webpload_source", "webpsave", 8, 16_383, True, animates=True),
+        Format("gif", ".gif", "gifload_source", "gifsave", 8, 65_535, True, animates=True),
         Format("avif", ".avif", "heifload_source", "heifsave", 8, 16_384, True),
         Format("heic", ".jpg", "heifload_source", None, 8, 65_535, False, written_as="jpg"),
     )

@@ -6,6 +6,7 @@ a trained model added to), and Software with photochrom's version, the model and
 
 from __future__ import annotations
 
+import os
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,13 @@ from pathlib import Path
 import pyvips
 
 from .errors import PhotoError
+from .exif import exif_header
+from .photo_io import XMP, Photo, open_photo
 from .srgb import PROFILE, srgb_profile
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
-XMP, IPTC, EXIF = "xmp-data", "iptc-data", "exif-data"
-_CARRIED = (EXIF, XMP, IPTC, "resolution-unit", "gif-comment", "delay", "loop", "background")
+_CARRIED = ("exif-data", "iptc-data", "resolution-unit", "delay", "loop", "background")
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -112,30 +114,60 @@ def has_mark(xmp: bytes | None) -> bool:
 
 
 def is_marked(path: Path) -> bool:
-    """Whether photochrom (or another such model) made this file, by its header alone; False for what is no photograph."""
-    from .photo_io import open_photo
-
+    """Whether photochrom (or another such model) made this file, by its metadata alone; False for what is no photo."""
     try:
-        header = open_photo(path).header
-    except PhotoError:
+        photo = open_photo(path)
+        return has_mark(_gif_xmp(path) if photo.format == "gif" else photo.xmp)
+    except (PhotoError, OSError):
         return False
-    return has_mark(bytes(header.get(XMP)) if header.get_typeof(XMP) else None)
 
 
-def with_metadata(image: pyvips.Image, header: pyvips.Image, mark: Mark) -> pyvips.Image:
-    """`image` with what `header` carries (EXIF, XMP, IPTC, resolution, animation timing), the mark and an sRGB tag.
+def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark) -> pyvips.Image:
+    """`image` with what `photo` carries (EXIF, XMP, IPTC, resolution, animation timing), the mark and an sRGB tag.
 
     The orientation is reset: the pixels are upright already.
     """
+    header = photo.header
     image = image.copy(xres=header.xres, yres=header.yres)
-    for field in header.get_fields():
-        if field in _CARRIED or field.startswith("exif-ifd"):
-            image.set_type(header.get_typeof(field), field, header.get(field))
+    _copy_fields(header, image)
+    if photo.tiff_pages and (exif := exif_header(photo.tiff_pages[0], photo.tiff_order)) is not None:
+        _copy_fields(exif, image)
     if image.get_typeof("exif-ifd0-Orientation"):
         image.remove("exif-ifd0-Orientation")
     image.set_type(pyvips.GValue.gint_type, "orientation", 1)
     image.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Software", mark.software)
-    xmp = bytes(header.get(XMP)) if header.get_typeof(XMP) else None
-    image.set_type(pyvips.GValue.blob_type, XMP, marked_xmp(xmp))
+    image.set_type(pyvips.GValue.blob_type, XMP, marked_xmp(photo.xmp))
     image.set_type(pyvips.GValue.blob_type, PROFILE, srgb_profile())
     return image
+
+
+def _copy_fields(header: pyvips.Image, image: pyvips.Image) -> None:
+    for name in header.get_fields():
+        if name in _CARRIED or name.startswith("exif-ifd"):
+            image.set_type(header.get_typeof(name), name, header.get(name))
+
+
+# A GIF has no place for XMP that libvips writes. Adobe's: an application extension that holds the packet as it is and
+# ends in 258 bytes, so that a reader who takes it for sub-blocks comes out at its end wherever in it he is.
+_GIF_XMP = b"\x21\xff\x0bXMP DataXMP"
+_GIF_XMP_END = b"\x01" + bytes(range(255, -1, -1)) + b"\x00"
+_GIF_TRAILER = b"\x3b"
+_GIF_TAIL = 1 << 20  # bytes; how far from a GIF's end its packet is looked for
+
+
+def mark_gif(path: Path) -> None:
+    """Put an XMP packet with the mark at the end of a GIF file."""
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != _GIF_TRAILER:
+            raise ValueError(f"{path}: does not end as a GIF")
+        file.seek(-1, os.SEEK_END)
+        file.write(_GIF_XMP + marked_xmp(None) + _GIF_XMP_END + _GIF_TRAILER)
+
+
+def _gif_xmp(path: Path) -> bytes | None:
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _GIF_TAIL))
+        tail = file.read()
+    start, end = tail.rfind(_GIF_XMP), tail.rfind(_GIF_XMP_END)
+    return tail[start + len(_GIF_XMP) : end] if 0 <= start < end else None

@@ -7,6 +7,7 @@ orientations, interlaced PNG. Decoders that need the whole photograph themselves
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +16,14 @@ import pyvips
 from numpy.typing import NDArray
 
 from .errors import MissingPhotoError, TooLargeError, UnreadablePhotoError
+from .exif import read_tiff
 from .formats import FORMATS, HEAD_BYTES, sniffed
 from .merge import Samples, lightness_of
 from .srgb import to_srgb
+from .tiff_file import Directory
 
 MAX_PIXELS = 500_000_000  # of one page; above it a file is refused as a likely decompression bomb
+XMP = "xmp-data"  # libvips' name of the field
 STRIP_PIXELS = 200_000  # decoded at a time: larger strips are slower, their memory comes fresh from the system
 
 # Operations are not used twice here, and a cached one would keep its file open and miss that the file has changed.
@@ -70,11 +74,11 @@ class Photo:
     def __init__(self, source: Path | bytes, name: object, format: str, max_pixels: int) -> None:
         self.source, self.name, self.format = source, name, format
         self._loader = FORMATS[format].loader
+        self._paged = FORMATS[format].has_pages or FORMATS[format].animates
         with self.reading():
-            header = self.load()
-            self.header = header
-            self.pages = header.get_n_pages() if FORMATS[format].has_pages else 1
-            self.is_animation = self.pages > 1 and format in ("gif", "webp")
+            header = self.header = self.load()
+            self.pages = header.get_n_pages() if self._paged else 1
+            self.is_animation = self.pages > 1 and FORMATS[format].animates
             self.page_sizes = [_upright(header)]
             if self.pages > 1 and not self.is_animation:
                 self.page_sizes += [_upright(self.load(page)) for page in range(1, self.pages)]
@@ -91,16 +95,31 @@ class Photo:
             self.has_alpha = header.hasalpha()
             known = header.get_typeof("jpeg-chroma-subsample")
             self.subsampling = str(header.get("jpeg-chroma-subsample")) if known else ""
+            self.xmp = bytes(header.get(XMP)) if header.get_typeof(XMP) else None
         self.height, self.width = self.page_sizes[0]
+
+    @cached_property
+    def _tiff(self) -> tuple[list[Directory], str]:
+        return read_tiff(self.source) if self.format == "tiff" else ([], "<")
+
+    @property
+    def tiff_pages(self) -> list[Directory]:
+        """A TIFF's directories, page by page; empty for other formats and damaged ones."""
+        return self._tiff[0]
+
+    @property
+    def tiff_order(self) -> str:
+        """The byte order of the directories' values: "<" or ">"."""
+        return self._tiff[1]
 
     def reading(self) -> Reading:
         """A context in which libvips' errors become UnreadablePhotoError."""
         return Reading(self.name)
 
-    def load(self, page: int = 0, *, sequential: bool = True, **options: Any) -> pyvips.Image:
-        """One page as libvips loads it, not upright, in its own colour space; options go to the loader."""
-        if FORMATS[self.format].has_pages:
-            options = {"page": page, "n": 1} | options
+    def load(self, page: int = 0, *, n: int = 1, sequential: bool = True, **options: Any) -> pyvips.Image:
+        """`n` pages (-1: all) as libvips loads them, not upright, in their own colour space; options go to the loader."""
+        if self._paged:
+            options |= {"page": page, "n": n}
         source = (
             pyvips.Source.new_from_memory(self.source)
             if isinstance(self.source, bytes)
@@ -109,18 +128,18 @@ class Photo:
         access = "sequential" if sequential else "random"
         return pyvips.Operation.call(self._loader, source, access=access, fail_on="error", **options)
 
-    def pixels(self, page: int = 0) -> pyvips.Image:
+    def pixels(self, page: int = 0, *, all_frames: bool = False) -> pyvips.Image:
         """One page as upright sRGB, 8 or 16 bits, bands 1 to 4 (grey or RGB, with or without alpha), read once from
-        top to bottom. Of an animation, all frames, one beneath the other."""
-        options = {"page": 0, "n": -1} if self.is_animation else {}
-        return to_srgb(self.load(page, sequential=_streams(self.header), **options), self.name)
+        top to bottom; or all frames of an animation, one beneath the other."""
+        image = self.load(page, n=-1 if all_frames else 1, sequential=_streams(self.header))
+        return to_srgb(image, self.name)
 
     def array(self, page: int = 0) -> Samples:
         """A page's samples, upright sRGB uint8/uint16 [height, width, 1 to 4], all in memory."""
         with self.reading():
             image = self.pixels(page)
             data: Samples = image.numpy().reshape(image.height, image.width, image.bands)
-        return data[: self.page_sizes[page].height]
+        return data
 
     def lightness(self, page: int, height: int, width: int) -> NDArray[np.float32]:
         """CIE L 0..100 of a page, float32 [height, width], resampled to exactly that size in sRGB."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import struct
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -11,17 +14,18 @@ from pathlib import Path
 from queue import Full, Queue
 from typing import Any
 
-import numpy as np
 import pyvips
 
-from .atomic_file import part_file
+from .atomic_file import output_error, part_file, scratch_file
 from .errors import OutputError, PhotochromError
+from .exif import complete_tiff, read_exif
 from .formats import FORMATS, Format
 from .merge import AbMap, PageMerger, Samples
-from .metadata import Mark, with_metadata
+from .metadata import Mark, mark_gif, with_metadata
 from .models import usable_cores
 from .photo_io import Photo, strip_rows, strips_of
 from .strip_source import StripSource
+from .tiff_file import COMPRESSION, TiffError, join_pages
 
 Colours = Callable[[int], AbMap]
 """A page's number to its colours."""
@@ -62,22 +66,54 @@ def notes(photo: Photo, format: str) -> tuple[str, ...]:
         lost.append(f"{format} holds {form.max_bits} bits a sample: {photo.bits} were reduced")
     if photo.has_alpha and not form.has_alpha:
         lost.append(f"{format} holds no transparency: it was laid on white")
-    if photo.pages > 1 and not form.has_pages:
+    if photo.pages > 1 and not form.has_pages and not _animates(photo, form):
         lost.append(f"{format} holds one page: {photo.pages - 1} more were left out")
     return tuple(lost)
 
 
+def _animates(photo: Photo, form: Format) -> bool:
+    """Whether all frames go into one file at once."""
+    return photo.is_animation and form.animates
+
+
 def _write(photo: Photo, colours: Colours, part: Path, target: object, settings: Settings) -> None:
     _write_page(photo, 0, colours, part, target, settings)
+    try:
+        if settings.format == "gif":
+            mark_gif(part)
+        elif settings.format == "tiff":
+            _complete_page(photo, 0, part, settings)
+            for page in range(1, photo.pages):
+                with scratch_file(part) as further:
+                    _write_page(photo, page, colours, further, target, settings)
+                    _complete_page(photo, page, further, settings)
+                    join_pages(part, [further])
+    except TiffError as error:
+        raise OutputError(target, f"could not be written ({error})", "choose another --format") from error
+    except OSError as error:
+        if isinstance(error, PhotochromError):
+            raise
+        raise output_error(Path(str(target)), error) from error
+
+
+def _complete_page(photo: Photo, page: int, path: Path, settings: Settings) -> None:
+    """Add to a page written by libvips what it leaves out."""
+    source, order = None, photo.tiff_order
+    if page < len(photo.tiff_pages):
+        source = photo.tiff_pages[page]
+    elif photo.header.get_typeof("exif-data"):
+        source, order = read_exif(bytes(photo.header.get("exif-data")))
+    complete_tiff(path, source, order, settings.mark.software)
 
 
 def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: object, settings: Settings) -> None:
     """One page, or all frames of an animation, as a file of its own."""
-    with photo.reading():
-        image = photo.pixels(page)
     form = FORMATS[settings.format]
-    _check_size(image, form, photo)
-    frame_height = photo.page_sizes[page].height
+    animates = _animates(photo, form)
+    with photo.reading():
+        image = photo.pixels(page, all_frames=animates)
+    frame_height = photo.page_sizes[page].height if animates else image.height
+    _check_size(image.width, frame_height, form, photo)
     alpha = image.bands in (2, 4)
 
     def merges(pool: ThreadPoolExecutor) -> Iterator[Future[Samples]]:
@@ -89,8 +125,8 @@ def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: o
             yield pool.submit(merger.merge, row, pixels)
 
     pipeline = _Pipeline(merges, image.height, image.width, 4 if alpha else 3, photo.bits)
-    coloured = with_metadata(pipeline.image, photo.header, settings.mark)
-    if photo.is_animation:
+    coloured = with_metadata(pipeline.image, photo, settings.mark)
+    if animates:
         coloured.set_type(pyvips.GValue.gint_type, "page-height", frame_height)
     if photo.bits > form.max_bits:
         coloured = coloured.colourspace("srgb")
@@ -100,11 +136,11 @@ def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: o
     pipeline.run(lambda: pyvips.Operation.call(form.saver, coloured, str(part), **options), target)
 
 
-def _check_size(image: pyvips.Image, form: Format, photo: Photo) -> None:
-    if max(image.width, image.height if not photo.is_animation else 0) > form.max_side:
+def _check_size(width: int, height: int, form: Format, photo: Photo) -> None:
+    if max(width, height) > form.max_side:
         raise OutputError(
             photo.name,
-            f"{image.width} x {image.height} pixels, more than {form.name} holds ({form.max_side} a side)",
+            f"{width} x {height} pixels, more than {form.name} holds ({form.max_side} a side)",
             "choose another --format",
         )
 
@@ -121,11 +157,22 @@ def _save_options(photo: Photo, image: pyvips.Image, settings: Settings) -> dict
     if settings.format == "avif":
         return {"Q": quality, "compression": "av1", "bitdepth": 8}
     if settings.format == "tiff":
-        compression = "deflate"
+        compression = _tiff_compression(photo)
         predictor = "horizontal" if compression in ("lzw", "deflate", "zstd") else "none"
-        raw = image.width * image.height * image.bands * photo.bits // 8
+        raw = sum(size.width * size.height for size in photo.page_sizes) * image.bands * photo.bits // 8
         return {"compression": compression, "Q": quality, "predictor": predictor, "bigtiff": raw > _CLASSIC_TIFF_BYTES}
     return {}
+
+
+_TIFF_COMPRESSIONS = {1: "none", 5: "lzw", 7: "jpeg", 8: "deflate", 32946: "deflate", 50000: "zstd"}
+
+
+def _tiff_compression(photo: Photo) -> str:
+    """That of a TIFF photograph where it fits colour, or else deflate."""
+    entry = photo.tiff_pages[0].entries.get(COMPRESSION) if photo.tiff_pages else None
+    number = struct.unpack(photo.tiff_order + "H", entry[2])[0] if entry and len(entry[2]) == 2 else 0
+    found = _TIFF_COMPRESSIONS.get(number, "deflate")
+    return "deflate" if found == "jpeg" and photo.bits > 8 else found
 
 
 class _Pipeline:
@@ -147,7 +194,8 @@ class _Pipeline:
         self._source = StripSource(self._merged(), height, width, bands, bits, strip_rows(width))
         self.image = self._source.image().copy(interpretation="srgb" if bits == 8 else "rgb16")
         self._encoded = threading.Event()
-        self._failure: pyvips.Error | None = None
+        # Its text only: the exception's frames would keep libvips' file open, and its space on the disk taken.
+        self._failure: str | None = None
 
     def _merged(self) -> Iterator[Samples]:
         while (future := self._queue.get()) is not None:
@@ -160,7 +208,7 @@ class _Pipeline:
             try:
                 save()
             except pyvips.Error as error:
-                self._failure = error
+                self._failure = "; ".join(dict.fromkeys(str(error.detail or error.message).split("\n"))).strip("; ")
             finally:
                 self._encoded.set()
 
@@ -178,7 +226,7 @@ class _Pipeline:
         if self._source.error is not None:
             raise self._source.error
         if self._failure is not None:
-            raise _encoder_error(self._failure, target) from self._failure
+            raise _encoder_error(self._failure, target)
 
     def _put(self, future: Future[Samples] | None) -> None:
         while not self._encoded.is_set():
@@ -188,6 +236,7 @@ class _Pipeline:
                 continue
 
 
-def _encoder_error(error: pyvips.Error, target: object) -> OutputError:
-    lines = [line.strip() for line in str(error.detail or error.message).splitlines() if line.strip()]
-    return OutputError(target, f"could not be written ({'; '.join(dict.fromkeys(lines))})", "choose another place")
+def _encoder_error(found: str, target: object) -> OutputError:
+    if os.strerror(errno.ENOSPC) in found:
+        return output_error(Path(str(target)), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    return OutputError(target, f"could not be written ({found})", "choose another place with -o")

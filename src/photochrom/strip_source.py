@@ -10,7 +10,6 @@ import struct
 import sys
 from collections.abc import Iterator
 
-import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
@@ -108,7 +107,7 @@ class StripSource:
             while self._position >= self._current_at + len(self._current) and self._position < self._length:
                 self._current_at += len(self._current)
                 self._current = memoryview(next(self._strips)).cast("B")
-        except BaseException as error:  # noqa: B036
+        except BaseException as error:
             self.error = self.error or error
             return b""
         start = self._position - self._current_at
