@@ -6,8 +6,8 @@ cubes (CIE Lab's inverse), so that neither a cube root nor a power is computed p
 
     X/Xn - Y = da (3 fy^2 + da (3 fy + da)),  da = a / 500       (Z/Zn likewise with -b / 200)
 
-Below L = 8, where Lab turns linear, this is an approximation of the chroma, never of the lightness. A colour outside
-sRGB moves towards the grey of its own luminance just as far as it must: it gives up chroma, not lightness.
+Where X, Y or Z is below 0.9%, where Lab turns linear, this is an approximation of the chroma, never of the lightness.
+A colour outside sRGB moves towards the grey of its own luminance just as far as it must: it gives up chroma, not lightness.
 """
 
 from __future__ import annotations
@@ -108,7 +108,6 @@ class PageMerger:
         self._rows = ab[:, :, x] * (1 - along) + ab[:, :, x_next] * along  # [2, h, width]
         self._row_steps = np.diff(self._rows, axis=1, append=self._rows[:, -1:])
         self._y, self._down = _positions(height, colours.cells[0], ab.shape[1])
-        # With the three channels' luminance shares summing to 1, G follows from R and B.
         self._directions = [(float(m), float(n)) for m, n in _DIRECTIONS]
 
     def merge(self, top: int, pixels: Samples) -> Samples:
