@@ -97,6 +97,17 @@ class Pictures(Callback):
             )
 
 
+class SaveAtEnd(Callback):
+    """Saves the last step. Must stand before the weight averaging, which at the end of a fit puts the averaged weights
+    in the place of the current ones: a run that is prolonged has to go on from the current ones."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        trainer.save_checkpoint(self.path)
+
+
 class StopOnSignal(Callback):
     """Ctrl-C and SIGTERM finish the step; the run then saves itself. exit_code: 0, 130 (Ctrl-C) or 143 (SIGTERM)."""
 

@@ -161,7 +161,8 @@ class Positions(Sampler[list[int]]):
         self.start, self.stop, self.batch, self.rank, self.ranks = start, stop, batch, rank, ranks
 
     def __len__(self) -> int:
-        return max(0, self.stop - self.start)
+        # From 0: on resuming, Lightning counts the batches before `start` as fetched already.
+        return self.stop
 
     def __iter__(self) -> Iterator[list[int]]:
         for step in range(self.start, self.stop):

@@ -16,6 +16,8 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import warnings
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from ..errors import DataError, RecipeError
-from .callbacks import JsonLog, Pictures, StopOnSignal
+from .callbacks import JsonLog, Pictures, SaveAtEnd, StopOnSignal
 from .data import CropSettings, Positions, TrainingPhotos, ValidationPhotos, find_photos, fingerprint
 from .prior import load_prior, measure_prior, save_prior
 from .recipe import Recipe
@@ -99,10 +101,10 @@ def train(recipe: Recipe, data: Path, run: Path, resume: bool = False) -> int:
         recipe, TrainingPhotos(entries, crops, recipe.training.seed), ValidationPhotos(kept_out, recipe.data.size)
     )
     stop = StopOnSignal()
+    _silence()
     trainer = _trainer(recipe, run, stop, bool(kept_out))
     # weights_only: the restricted unpickler; a checkpoint is data, never code.
     trainer.fit(task, datamodule=module, ckpt_path=checkpoint if resume else None, weights_only=True)
-    trainer.save_checkpoint(checkpoint)
     return stop.exit_code
 
 
@@ -117,17 +119,16 @@ def _trainer(recipe: Recipe, run: Path, stop: StopOnSignal, validate: bool) -> l
     if settings.checkpoint_every:
         schedule["every_n_train_steps"] = settings.checkpoint_every
     else:
-        from datetime import timedelta
-
         schedule["train_time_interval"] = timedelta(minutes=settings.checkpoint_minutes)
     callbacks: list[Callback] = [
         ModelCheckpoint(run, filename=Path(CHECKPOINT).stem, enable_version_counter=False, **schedule),
         LearningRateMonitor("step"),
         JsonLog(run / "log.jsonl", settings.log_every, settings.batch),
         stop,
+        SaveAtEnd(run / CHECKPOINT),
     ]
     if settings.ema:
-        callbacks.insert(0, EMAWeightAveraging(decay=settings.ema))
+        callbacks.append(EMAWeightAveraging(decay=settings.ema))
     if validate:
         callbacks.append(Pictures(run / "pictures"))
     return lightning.Trainer(
@@ -146,6 +147,19 @@ def _trainer(recipe: Recipe, run: Path, stop: StopOnSignal, validate: bool) -> l
         enable_model_summary=False,
         use_distributed_sampler=False,  # Positions splits over ranks itself
     )
+
+
+def _silence() -> None:
+    """Leave out what Lightning says of things that are as they should be."""
+    for message in (
+        ".*exists and is not empty.*",  # a run's folder holds its prior before its first checkpoint
+        ".*dataloader is not resumable.*",  # ours is: the order is a function of the step
+        ".*does not have many workers.*",  # one keeps up with two cores of training
+        ".*smaller than the logging interval.*",
+        ".*LeafSpec.*",  # Lightning's own use of a deprecated name
+    ):
+        warnings.filterwarnings("ignore", message)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
 
 
 def _write_description(path: Path, recipe: Recipe, data: Path, data_print: str, photographs: int) -> None:

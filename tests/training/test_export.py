@@ -1,0 +1,111 @@
+"""The exported graph keeps the contract and computes what PyTorch computes."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from skimage import color, data
+
+from photochrom import ab_bins
+from photochrom.errors import DataError, OutputError, SettingError
+from photochrom.models import read_info
+from photochrom.nets.lite import Lite
+from photochrom.training.export import Card, Decoded, export, load_checkpoint, rebalancing_bias, to_onnx
+from photochrom.training.recipe import load_recipe
+from photochrom.training.run import train
+
+
+@pytest.fixture(scope="module")
+def lightness():
+    return color.rgb2lab(data.astronaut()[::4, ::4])[None, None, ..., 0].astype(np.float32)  # [1, 1, 128, 128]
+
+
+@pytest.fixture(scope="module")
+def run(photo_tars, tmp_path_factory):
+    settings = ["training.visits=4", "training.batch=2", "data.size=32", "data.workers=0", "loss.prior_photographs=8"]
+    folder = tmp_path_factory.mktemp("run")
+    train(load_recipe("lite", settings), photo_tars, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    target = tmp_path_factory.mktemp("model") / "mine.onnx"
+    export(run, target, Card("mine", "3", 160, training_data="cut-outs", licence="CC0", scores='{"gain": 1}'))
+    return target
+
+
+def run_graph(session, lightness, temperature):
+    return session.run(["ab", "probabilities"], {"lightness": lightness, "temperature": np.float32([temperature])})
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.38, 1.0])
+def test_onnx_equals_pytorch(lightness, temperature):
+    decoded = Decoded(Lite().eval()).eval()
+    session = onnxruntime.InferenceSession(to_onnx(decoded).SerializeToString())
+    ab, probabilities = run_graph(session, lightness, temperature)
+    with torch.inference_mode():
+        expected = decoded(torch.from_numpy(lightness), torch.tensor([temperature]))
+    assert np.abs(ab - expected[0].numpy()).max() < 0.05
+    assert np.abs(probabilities - expected[1].numpy()).max() < 1e-5
+
+
+def test_the_file_agrees_with_the_checkpoint_and_with_ab_bins(run, exported, lightness):
+    """Half-precision weights included; the decode in the graph is ab_bins.annealed_mean."""
+    ab, probabilities = run_graph(onnxruntime.InferenceSession(exported), lightness, 0.38)
+    with torch.inference_mode():
+        logits = load_checkpoint(run)[0](torch.from_numpy(lightness))
+    # float16 keeps 11 bits of each weight, and there are some 60 layers of them.
+    assert np.abs(probabilities - torch.softmax(logits, 1).numpy()).max() < 1e-2
+    assert np.abs(ab_bins.annealed_mean(np.moveaxis(probabilities, 1, -1)) - np.moveaxis(ab, 1, -1)).max() < 0.05
+
+
+def test_the_card_is_in_the_file(exported):
+    info = read_info(exported)
+    assert (info.name, info.version, info.native_size, info.stride) == ("mine", "3", 160, 4)
+    assert (info.training_data, info.licence, info.scores) == ("cut-outs", "CC0", {"gain": 1})
+    assert info.bytes < 8_000_000
+
+
+def test_rebalancing_undone_gives_the_prior_back():
+    """A network trained with weights w tends to w p, normalised: undoing w must give p."""
+    prior = np.random.default_rng(0).dirichlet(np.ones(313))
+    weights = ab_bins.class_weights(prior, 0.5)
+    logits = np.log(weights * prior) + rebalancing_bias(prior, 0.5, 0.0)
+    found = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(found, prior, rtol=1e-9)
+    assert not rebalancing_bias(prior, 0.5, 1.0).any()
+
+
+def test_rebalance_outside_its_range_is_refused():
+    with pytest.raises(SettingError, match="rebalance is -1"):
+        rebalancing_bias(np.ones(313), 0.5, -1)
+
+
+def test_an_existing_model_is_not_overwritten(run, exported):
+    before = exported.read_bytes()
+    with pytest.raises(OutputError, match="mine"):
+        export(run, exported, Card("mine", "4", 160))
+    assert exported.read_bytes() == before
+
+
+def test_foreign_files_are_refused(tmp_path):
+    with pytest.raises(DataError, match="not there"):
+        load_checkpoint(tmp_path)
+    text = tmp_path / "a.ckpt"
+    text.write_text("hello")
+    with pytest.raises(DataError, match=r"a\.ckpt"):
+        load_checkpoint(text)
+    torch.save({"state_dict": {}}, text)
+    with pytest.raises(DataError, match="not a checkpoint of"):
+        load_checkpoint(text)
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return print, ("ran",)
+
+    torch.save({"photochrom": Evil()}, tmp_path / "evil.ckpt")
+    with pytest.raises(DataError, match="safely"):
+        load_checkpoint(tmp_path / "evil.ckpt")
