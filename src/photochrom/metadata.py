@@ -7,6 +7,7 @@ a trained model added to), and Software with photochrom's version, the model and
 from __future__ import annotations
 
 import os
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,7 @@ def has_mark(xmp: bytes | None) -> bool:
 def is_marked(path: Path) -> bool:
     """Whether photochrom (or another such model) made this file, by its metadata alone; False for what is no photo."""
     try:
-        photo = open_photo(path)
+        photo = open_photo(path, max_pixels=sys.maxsize)  # its pixels are not read
         return has_mark(_gif_xmp(path) if photo.format == "gif" else photo.xmp)
     except (PhotoError, OSError):
         return False

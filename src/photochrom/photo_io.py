@@ -6,6 +6,7 @@ orientations, interlaced PNG. Decoders that need the whole photograph themselves
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -117,13 +118,13 @@ class Photo:
         return Reading(self.name)
 
     def load(self, page: int = 0, *, n: int = 1, sequential: bool = True, **options: Any) -> pyvips.Image:
-        """`n` pages (-1: all) as libvips loads them, not upright, in their own colour space; options go to the loader."""
+        """`n` pages (-1: all) as libvips loads them: not upright, in their own colours; options go to the loader."""
         if self._paged:
             options |= {"page": page, "n": n}
         source = (
             pyvips.Source.new_from_memory(self.source)
             if isinstance(self.source, bytes)
-            else pyvips.Source.new_from_file(str(self.source))
+            else pyvips.Source.new_from_file(os.fsencode(self.source))  # a name need not be UTF-8
         )
         access = "sequential" if sequential else "random"
         return pyvips.Operation.call(self._loader, source, access=access, fail_on="error", **options)

@@ -133,7 +133,7 @@ def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: o
     if alpha and not form.has_alpha:
         coloured = coloured.flatten(background=255)
     options = _save_options(photo, coloured, settings)
-    pipeline.run(lambda: pyvips.Operation.call(form.saver, coloured, str(part), **options), target)
+    pipeline.run(lambda: pyvips.Operation.call(form.saver, coloured, os.fsencode(part), **options), target)
 
 
 def _check_size(width: int, height: int, form: Format, photo: Photo) -> None:

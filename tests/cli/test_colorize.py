@@ -244,3 +244,27 @@ def test_a_reduced_copy_of_a_photograph_is_not_taken_as_made_by_us(colorize: Run
     Image.new("L", (30, 20), 99).save(scans / "mine.color.jpg")
     assert colorize("-r", "scans").code == 0
     assert (scans / "mine.color.color.jpg").exists()
+
+
+def test_names_that_are_not_utf8(colorize: Run, scans: Path) -> None:
+    name, folder = os.fsdecode(b"caf\xe9\n[1].jpg"), os.fsdecode(b"1\xe9")
+    (scans / folder).mkdir()
+    (scans / "one.jpg").rename(scans / folder / name)
+    (scans / folder / "long.jpg").write_bytes((scans / folder / name).read_bytes())
+    (scans / folder / "long.jpg").rename(scans / folder / f"{'한' * 79}.jpg")
+    result = colorize("-r", "scans", "-o", "out/", "--json")
+    assert result.code == 0, result.err
+    assert whole(Path("out", folder, name)).size == (96, 64)
+    assert f"out/{folder}/{name}" in {json.loads(line)["output"] for line in result.out.splitlines()}
+    (scans / folder / name).write_bytes(b"\xff\xd8\xff")
+    assert "[1].jpg: damaged or cut short" in colorize("-r", f"scans/{folder}").err
+
+
+def test_interrupted_before_it_begins(colorize: Run, scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("photochrom.colorizer.load", interrupt)
+    result = colorize("scans/one.jpg")
+    assert result.code == 130
+    assert "Traceback" not in result.err

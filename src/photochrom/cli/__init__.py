@@ -36,6 +36,8 @@ def main() -> None:
 
     try:
         _build_app()(prog_name="photochrom")
+    except KeyboardInterrupt:  # while typer itself was being imported
+        sys.exit(130)
     except ImportError as error:
         command = COMMANDS.get(next((word for word in sys.argv[1:] if word in COMMANDS), ""))
         if command is None or command.extra is None or (error.name or "").startswith("photochrom"):

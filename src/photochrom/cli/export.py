@@ -15,9 +15,7 @@ def export(
     version: Annotated[str, typer.Option(help="The model's version.")] = "1",
     native_size: Annotated[int, typer.Option(min=32, help="Short side of the lightness it is given, pixels.")] = 192,
     temperature: Annotated[float, typer.Option(help="Default temperature of the annealed mean.")] = 0.38,
-    rebalance: Annotated[
-        float, typer.Option(help="Strength of the class rebalancing: 1 as trained, 0 undone.")
-    ] = 1.0,
+    rebalance: Annotated[float, typer.Option(help="Strength of the class rebalancing: 1 as trained, 0 undone.")] = 1.0,
     training_data: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = "not stated",
     licence: Annotated[str, typer.Option(help="Under which terms it may be used, for the card.")] = "not stated",
     scores: Annotated[Path | None, typer.Option(help="JSON file of measured scores, for the card.")] = None,

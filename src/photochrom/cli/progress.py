@@ -65,7 +65,8 @@ class Reporter:
             self._emit(input=refused.name, status=Status.FAILED, error=str(refused))
         for made in plan.made:
             self.count[Status.SKIPPED] += 1
-            self._say(f"{made}: skipped, photochrom made it")
+            if self._bar is None:
+                self._say(f"{made}: skipped, photochrom made it")
             self._emit(input=str(made), status=Status.SKIPPED)
         if not (plan.jobs or plan.refused or plan.made):
             self._say("no photographs found")
