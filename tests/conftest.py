@@ -115,5 +115,3 @@ def grey16(cat: NDArray[np.uint8]) -> NDArray[np.uint16]:
     rgb = cat.astype(np.float64) @ [0.2, 0.7, 0.1]
     noise = np.random.default_rng(0).random(rgb.shape)
     return np.clip((rgb + noise) * 256, 0, 65535).astype(np.uint16)
-
-

@@ -99,7 +99,9 @@ def test_class_weights_follow_equation_4(p, lam):
     smoothed = ab_bins.smooth_prior(p)
     weights = ab_bins.class_weights(p, lam)
     np.testing.assert_allclose((smoothed * weights).sum(), 1)
-    np.testing.assert_allclose(weights * ((1 - lam) * smoothed + lam / 313), weights[0] * ((1 - lam) * smoothed[0] + lam / 313))
+    np.testing.assert_allclose(
+        weights * ((1 - lam) * smoothed + lam / 313), weights[0] * ((1 - lam) * smoothed[0] + lam / 313)
+    )
 
 
 def test_class_weights_survive_bins_that_never_occur():

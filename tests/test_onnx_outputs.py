@@ -12,7 +12,9 @@ from photochrom.onnx_outputs import drop_output
 def model(outputs: list[str]) -> onnx.ModelProto:
     nodes = [helper.make_node("Relu", ["x"], [name]) for name in outputs]
     infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 313]) for name in outputs]
-    graph = helper.make_graph(nodes, "graph", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 313])], infos)
+    graph = helper.make_graph(
+        nodes, "graph", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 313])], infos
+    )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     helper.set_model_props(made, {"name": "test"})
     return made

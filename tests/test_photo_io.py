@@ -181,9 +181,7 @@ def test_a_damaged_profile_is_ignored(cat: Grey, tmp_path: Path, colorizer: Colo
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_applied_and_reset(
-    orientation: int, cat: Grey, tmp_path: Path, colorizer: Colorizer
-) -> None:
+def test_orientation_is_applied_and_reset(orientation: int, cat: Grey, tmp_path: Path, colorizer: Colorizer) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(cat).save(tmp_path / "in.png", exif=exif)
@@ -253,9 +251,7 @@ def test_animation_keeps_frames_delays_and_loop(
             assert np.abs(lightness(new) - lightness(old)).mean() < 4
 
 
-def test_animation_to_formats_of_other_kinds(
-    cat: Grey, astronaut: Grey, tmp_path: Path, colorizer: Colorizer
-) -> None:
+def test_animation_to_formats_of_other_kinds(cat: Grey, astronaut: Grey, tmp_path: Path, colorizer: Colorizer) -> None:
     frames = [Image.fromarray(f[:300, :400]) for f in (cat, astronaut)]
     frames[0].save(tmp_path / "in.webp", save_all=True, append_images=frames[1:], lossless=True)
     colorizer.colorize_file(tmp_path / "in.webp", tmp_path / "out.tif")

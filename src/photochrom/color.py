@@ -57,9 +57,7 @@ def rgb_to_lab(rgb: ArrayLike) -> Floats:
     c = _as_float(rgb)
     xyz = srgb_to_linear(c) @ (RGB_TO_XYZ.T / WHITE).astype(c.dtype)
     f = cie_f(xyz)
-    return np.stack(
-        [116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1
-    )
+    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
 
 
 def lab_to_linear(lab: ArrayLike) -> Floats:

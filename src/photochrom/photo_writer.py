@@ -158,13 +158,13 @@ def _save_options(photo: Photo, image: pyvips.Image, settings: Settings) -> dict
         return {"Q": quality, "compression": "av1", "bitdepth": 8}
     if settings.format == "tiff":
         compression = _tiff_compression(photo)
-        predictor = "horizontal" if compression in ("lzw", "deflate", "zstd") else "none"
+        predictor = "horizontal" if compression in ("lzw", "deflate") else "none"
         raw = sum(size.width * size.height for size in photo.page_sizes) * image.bands * photo.bits // 8
         return {"compression": compression, "Q": quality, "predictor": predictor, "bigtiff": raw > _CLASSIC_TIFF_BYTES}
     return {}
 
 
-_TIFF_COMPRESSIONS = {1: "none", 5: "lzw", 7: "jpeg", 8: "deflate", 32946: "deflate", 50000: "zstd"}
+_TIFF_COMPRESSIONS = {1: "none", 5: "lzw", 7: "jpeg", 8: "deflate", 32946: "deflate"}
 
 
 def _tiff_compression(photo: Photo) -> str:

@@ -144,5 +144,5 @@ class Lite(nn.Module):
 
     def frozen_parts(self, blocks: int) -> list[nn.Module]:
         """The stem and the first `blocks` inverted residuals: what a short training leaves as ImageNet made it."""
-        residuals = [block for stage in self.encoder.stages for block in stage]  # type: ignore[union-attr]
+        residuals = [block for stage in self.encoder.stages for block in stage.children()]
         return [self.encoder.stem, *residuals[:blocks]]

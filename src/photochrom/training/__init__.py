@@ -1,1 +1,3 @@
-"""Training: data, prior, losses, the Lightning task, recipes, export. Needs the extra: pip install 'photochrom[train]'."""
+"""Training: data, prior, losses, the Lightning task, recipes, export.
+
+Needs the extra: pip install 'photochrom[train]'."""

@@ -1,7 +1,7 @@
 """From a checkpoint to the graph contract: one ONNX file with the decode inside and its card in the metadata.
 
-Inputs: lightness float32 [N, 1, H, W], temperature float32 [1]. Outputs: ab float32 [N, 2, H/s, W/s], the annealed mean;
-probabilities [N, 313, H/s, W/s] at temperature 1.
+Inputs: lightness float32 [N, 1, H, W], temperature float32 [1]. Outputs: ab float32 [N, 2, H/s, W/s], the annealed
+mean; probabilities [N, 313, H/s, W/s] at temperature 1.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def to_onnx(decoded: Decoded) -> onnx.ModelProto:
         torch.onnx.export(
             decoded,
             example,
-            buffer,
+            buffer,  # type: ignore[arg-type]
             input_names=["lightness", "temperature"],
             output_names=["ab", "probabilities"],
             dynamic_axes={

@@ -1,4 +1,7 @@
-"""A recipe: everything that defines a training but the data. TOML files with the sections below; unknown keys are errors."""
+"""A recipe: everything that defines a training but the data. TOML files with the sections below.
+
+Unknown keys are errors.
+"""
 
 from __future__ import annotations
 
