@@ -1,0 +1,43 @@
+# make demo: colour photographs and make a contact sheet. make test: all tests. Both set up what they need first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint bench evaluate setup clean
+
+setup: $(STAMP)
+
+# torch by itself first, at a version with a build without CUDA: the default is several gigabytes of it.
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/python benchmarks/demo.py -o demo
+
+test: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+lint: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/mypy
+
+# The figures of docs/benchmarks.md. Leave the machine alone meanwhile.
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run_all.py -o docs/measured
+
+# DATA=folder of photographs with labels.csv; halves by even and odd position: chosen on even, reported on odd.
+evaluate: $(STAMP)
+	$(BIN)/photochrom evaluate --data $(DATA) --half odd --model lite --baseline grey --baseline constant \
+		--baseline lightness-table --baseline truth -o docs/measured/val-odd
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
