@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/python benchmarks/demo.py -o demo
+	$(BIN)/python examples/demo.py -o demo
 
 test: $(STAMP)
 	$(BIN)/ruff check .
