@@ -135,7 +135,7 @@ def test_other_kinds_of_samples(kind: str, cat: Grey, tmp_path: Path, colorizer:
 
 
 def test_icc_profile_is_honoured_and_the_output_tagged_srgb(cat: Grey, tmp_path: Path, colorizer: Colorizer) -> None:
-    """A profile with the channels' curves at gamma 1.0 makes the same codes much lighter: littleCMS via Pillow agrees."""
+    """A profile with the channels' curves at gamma 1.0 makes codes much lighter: Pillow agrees."""
     profile = linear_rgb_profile()
     Image.fromarray(cat).save(tmp_path / "in.png", icc_profile=profile)
     colorizer.colorize_file(tmp_path / "in.png", tmp_path / "out.png")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from . import __version__
 from .ab_bins import CENTRES
-from .errors import SettingError, UnreadablePhotoError
+from .errors import ModelError, SettingError, UnreadablePhotoError
 from .formats import output_format
 from .merge import AbMap, PageMerger, Samples
 from .metadata import Mark
@@ -112,6 +112,9 @@ class Colorizer:
         else:
             ab = self._session.run(["ab"], feeds)[0][0]
         stride = self.info.stride
+        expected = (2, padded.shape[2] // stride, padded.shape[3] // stride)
+        if ab.shape != expected:
+            raise ModelError(f"{self.info.path}: gives ab of shape {ab.shape}; expected {expected} by its stride")
         return np.ascontiguousarray(ab[:, : -(-height // stride), : -(-width // stride)])
 
     def colorize(

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pyvips
 
-from .tiff_file import ORIENTATION, SOFTWARE, Directory, TiffError, TiffFile, in_byte_order
+from .tiff_file import IPTC, LONG, SOFTWARE, UNDEFINED, Directory, TiffError, TiffFile, in_byte_order
 
 _EXIF_HEAD = b"Exif\0\0"
+_IPTC_MARK = b"\x1c"
 _APP1_BYTES = 65_533  # what one JPEG segment holds
 _PIXEL_DIMENSIONS = (40962, 40963)  # of the stored orientation: the output's own size says it better
 
@@ -81,8 +82,16 @@ def exif_bytes(directory: Directory, order: str) -> bytes:
     return file.getvalue()
 
 
-def complete_tiff(path: Path, source: Directory | None, order: str, software: str) -> None:
-    """Give the first page of a TIFF the Software tag and what describes `source` (values in byte order `order`).
+def tiff_iptc(directory: Directory) -> bytes | None:
+    """The IPTC block among a page's tags, or None."""
+    kind, _, value = directory.entries.get(IPTC, (0, 0, b""))
+    if kind == LONG and not value.startswith(_IPTC_MARK):  # written as numbers, on a machine of the other byte order
+        value = b"".join(value[i : i + 4][::-1] for i in range(0, len(value), 4))
+    return value if value.startswith(_IPTC_MARK) else None
+
+
+def complete_tiff(path: Path, source: Directory | None, order: str, software: str, iptc: bytes | None) -> None:
+    """Give the first page of a TIFF the Software tag, IPTC and what describes `source` (values in byte order `order`).
 
     Raises TiffError, OSError.
     """
@@ -93,6 +102,7 @@ def complete_tiff(path: Path, source: Directory | None, order: str, software: st
             carried = in_byte_order(descriptive(source), order, tiff.order)
             page.entries = carried.entries | page.entries
             page.children = carried.children | page.children
-        page.entries.pop(ORIENTATION, None)
         page.set_text(SOFTWARE, software)
+        if iptc is not None:
+            page.entries[IPTC] = (UNDEFINED, len(iptc), iptc)
         tiff.replace_first(page)

@@ -15,13 +15,14 @@ from pathlib import Path
 import pyvips
 
 from .errors import PhotoError
-from .exif import exif_header
+from .exif import exif_header, tiff_iptc
 from .photo_io import XMP, Photo, open_photo
 from .srgb import PROFILE, srgb_profile
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
-_CARRIED = ("exif-data", "iptc-data", "resolution-unit", "delay", "loop", "background")
+IPTC = "iptc-data"
+_CARRIED = ("exif-data", "resolution-unit", "delay", "loop", "background")
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -98,7 +99,7 @@ def _parsed(xmp: bytes | None) -> ET.Element | None:
         return None
     try:
         return ET.fromstring(xmp.strip(b"\0 \t\r\n"))
-    except ET.ParseError:
+    except (ET.ParseError, LookupError, ValueError):  # the latter two: an encoding that Python does not know
         return None
 
 
@@ -123,8 +124,9 @@ def is_marked(path: Path) -> bool:
         return False
 
 
-def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark) -> pyvips.Image:
-    """`image` with what `photo` carries (EXIF, XMP, IPTC, resolution, animation timing), the mark and an sRGB tag.
+def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark, format: str) -> pyvips.Image:
+    """`image` with what `photo` carries (EXIF, XMP, IPTC, resolution, timing), the mark and an sRGB tag, for a
+    file of `format`.
 
     The orientation is reset: the pixels are upright already.
     """
@@ -137,9 +139,35 @@ def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark) -> pyvips.Image
         image.remove("exif-ifd0-Orientation")
     image.set_type(pyvips.GValue.gint_type, "orientation", 1)
     image.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Software", mark.software)
+    if format == "jpg" and (iptc := iptc_of(photo)) is not None:
+        image.set_type(pyvips.GValue.blob_type, IPTC, _wrapped_iptc(iptc))
     image.set_type(pyvips.GValue.blob_type, XMP, marked_xmp(photo.xmp))
     image.set_type(pyvips.GValue.blob_type, PROFILE, srgb_profile())
     return image
+
+
+_PHOTOSHOP = b"Photoshop 3.0\0"
+_RESOURCE = b"8BIM\x04\x04"  # the IPTC block among Photoshop's image resources
+
+
+def iptc_of(photo: Photo) -> bytes | None:
+    """The photograph's IPTC block, bare, or None."""
+    if photo.tiff_pages:
+        return tiff_iptc(photo.tiff_pages[0])
+    if not photo.header.get_typeof(IPTC):
+        return None
+    data = bytes(photo.header.get(IPTC))
+    start = data.find(_RESOURCE)
+    if not data.startswith(_PHOTOSHOP) or start < 0:
+        return data
+    name = start + len(_RESOURCE)  # a Pascal string, of even length in all
+    size = name + 1 + data[name] + (data[name] + 1) % 2
+    return data[size + 4 : size + 4 + int.from_bytes(data[size : size + 4])]
+
+
+def _wrapped_iptc(iptc: bytes) -> bytes:
+    """As a JPEG holds it: among Photoshop's resources."""
+    return _PHOTOSHOP + _RESOURCE + b"\0\0" + len(iptc).to_bytes(4) + iptc + b"\0" * (len(iptc) % 2)
 
 
 def _copy_fields(header: pyvips.Image, image: pyvips.Image) -> None:

@@ -61,7 +61,7 @@ def find_model(name_or_path: str | Path) -> Path:
         return path
     known = ", ".join(bundled) or "none"
     raise ModelError(
-        f"{name_or_path}: no model of that name and no such file; expected one of: {known}; or the path of an .onnx file"
+        f"{name_or_path}: no model of that name and no such file; expected one of: {known}; or an .onnx file"
     )
 
 

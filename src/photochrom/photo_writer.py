@@ -21,7 +21,7 @@ from .errors import OutputError, PhotochromError
 from .exif import complete_tiff, read_exif
 from .formats import FORMATS, Format
 from .merge import AbMap, PageMerger, Samples
-from .metadata import Mark, mark_gif, with_metadata
+from .metadata import Mark, iptc_of, mark_gif, with_metadata
 from .models import usable_cores
 from .photo_io import Photo, strip_rows, strips_of
 from .strip_source import StripSource
@@ -103,7 +103,7 @@ def _complete_page(photo: Photo, page: int, path: Path, settings: Settings) -> N
         source = photo.tiff_pages[page]
     elif photo.header.get_typeof("exif-data"):
         source, order = read_exif(bytes(photo.header.get("exif-data")))
-    complete_tiff(path, source, order, settings.mark.software)
+    complete_tiff(path, source, order, settings.mark.software, iptc_of(photo))
 
 
 def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: object, settings: Settings) -> None:
@@ -125,7 +125,7 @@ def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: o
             yield pool.submit(merger.merge, row, pixels)
 
     pipeline = _Pipeline(merges, image.height, image.width, 4 if alpha else 3, photo.bits)
-    coloured = with_metadata(pipeline.image, photo, settings.mark)
+    coloured = with_metadata(pipeline.image, photo, settings.mark, form.name)
     if animates:
         coloured.set_type(pyvips.GValue.gint_type, "page-height", frame_height)
     if photo.bits > form.max_bits:

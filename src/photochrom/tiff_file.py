@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-SOFTWARE, ORIENTATION, COMPRESSION = 305, 274, 259
+SOFTWARE, COMPRESSION, IPTC = 305, 259, 33723
 EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD = 34665, 34853, 40965
-ASCII, SHORT, LONG, LONG8 = 2, 3, 4, 16
+ASCII, SHORT, LONG, UNDEFINED, LONG8 = 2, 3, 4, 7, 16
 
 _SUB_IFDS = (EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD)
 _SAMPLE_OFFSETS = (273, 324)  # StripOffsets, TileOffsets
@@ -172,7 +172,7 @@ class TiffFile:
             raise TiffError("more than 4 GB in a classic TIFF") from error
 
     def append_samples(self, other: TiffFile, directory: Directory) -> Directory:
-        """Copy all of another file (of the same kind) to the end of this; returns `directory` with its offsets moved."""
+        """Copy all of another file of the same kind to the end of this; returns `directory`, its offsets moved."""
         if (other.order, other.big) != (self.order, self.big):
             raise TiffError("pages of different kinds of TIFF")
         start = self._end()
