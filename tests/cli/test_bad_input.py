@@ -304,8 +304,7 @@ def test_interrupted_twice_drops_the_running_one(box: Path, tiny_model: Path) ->
     wait_for(lambda: parts(out), process)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
-    while b"stopping" not in process.stderr.readline():
-        pass
+    assert any(b"stopping" in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
     assert b"Traceback" not in process.communicate(timeout=60)[1]
     assert process.returncode == 130
