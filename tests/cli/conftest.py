@@ -108,4 +108,4 @@ def environment() -> dict[str, str]:
 def as_process(*args: object, prefix: list[str] | None = None, **options: object) -> subprocess.CompletedProcess[bytes]:
     """photochrom colorize ARGS... in a process of its own."""
     command = [*(prefix or []), *as_command(*args)]
-    return subprocess.run(command, capture_output=True, env=environment(), timeout=60, **options)  # type: ignore[call-overload]
+    return subprocess.run(command, capture_output=True, env=environment(), timeout=300, **options)  # type: ignore[call-overload]

@@ -206,7 +206,7 @@ def test_a_reader_that_goes_away(scans: Path, tiny_model: Path) -> None:
     process.stdout.close()
     message = process.stderr.read().decode()
     process.stderr.close()
-    assert process.wait(60) == 1
+    assert process.wait(300) == 1
     assert "stdout: could not be written (Broken pipe)" in message
     assert "Traceback" not in message
 
@@ -223,7 +223,7 @@ def test_a_bar_on_a_terminal_only(scans: Path, tiny_model: Path) -> None:
         except OSError:  # EIO: the other side is closed
             break
     os.close(ours)
-    assert process.communicate(timeout=60)[0] == b""
+    assert process.communicate(timeout=300)[0] == b""
     assert process.returncode == 1
     assert b"colouring" in seen and b"8/8" in seen
     assert b"nowhere.jpg: no such file" in seen
