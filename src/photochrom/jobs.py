@@ -34,8 +34,8 @@ class Status(StrEnum):
 class Outcome:
     """What became of one job.
 
-    error: for FAILED the whole message, for SKIPPED the reason; made: the reason is that photochrom made it. report: of a DONE one that went to a file;
-    encoded: of one that goes to stdout.
+    error: for FAILED the whole message, for SKIPPED the reason; made: the reason is that photochrom made it.
+    report: of a DONE one that went to a file; encoded: of one that goes to stdout.
     """
 
     job: Job
