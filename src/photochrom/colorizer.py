@@ -213,12 +213,14 @@ class Colorizer:
 
     def _colours(self, photo: Photo, page: int, temperature: float | None, decode: Decode) -> AbMap:
         height, width = self.network_size(*photo.page_sizes[page])
-        return self._ab_map(photo.lightness(page, height, width), temperature, decode)
+        return self.ab_map(photo.lightness(page, height, width), temperature, decode)
 
     def _array_colours(self, pixels: Samples, temperature: float | None, decode: Decode) -> AbMap:
-        return self._ab_map(resampled_lightness(pixels, *self.network_size(*pixels.shape[:2])), temperature, decode)
+        return self.ab_map(resampled_lightness(pixels, *self.network_size(*pixels.shape[:2])), temperature, decode)
 
-    def _ab_map(self, lightness: NDArray[np.float32], temperature: float | None, decode: Decode) -> AbMap:
+    def ab_map(
+        self, lightness: NDArray[np.float32], temperature: float | None = None, decode: Decode = "annealed-mean"
+    ) -> AbMap:
         height, width = lightness.shape
         stride = self.info.stride
         return AbMap(self.predict_ab(lightness, temperature, decode), (height / stride, width / stride))

@@ -166,7 +166,7 @@ def strips_of(image: pyvips.Image, frame_height: int, name: object) -> Iterator[
     """
     with Reading(name):
         region = pyvips.Region.new(image)
-        rows = strip_rows(image.width)
+        rows = strip_rows(image.width, frame_height if image.height > frame_height else 0)
         kind = np.uint8 if image.format == "uchar" else np.uint16
         for frame_top in range(0, image.height, frame_height):
             for top in range(frame_top, frame_top + frame_height, rows):
@@ -191,9 +191,12 @@ def _resampled(image: pyvips.Image, height: int, width: int) -> NDArray[np.float
     return lightness_of(image.numpy().reshape(height, width, image.bands))
 
 
-def strip_rows(width: int) -> int:
-    """Rows of a strip of a photograph `width` pixels wide."""
-    return max(8, min(256, STRIP_PIXELS // width // 8 * 8))
+def strip_rows(width: int, frame_height: int = 0) -> int:
+    """Rows of a strip of a photograph `width` pixels wide; of an animation, a divisor of its frames' height."""
+    rows = max(8, min(256, STRIP_PIXELS // width // 8 * 8))
+    if frame_height:
+        rows = max(divisor for divisor in range(1, min(rows, frame_height) + 1) if frame_height % divisor == 0)
+    return rows
 
 
 def _orientation(image: pyvips.Image) -> int:

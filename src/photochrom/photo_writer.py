@@ -22,7 +22,6 @@ from .exif import complete_tiff, read_exif
 from .formats import FORMATS, Format
 from .merge import AbMap, PageMerger, Samples
 from .metadata import Mark, iptc_of, mark_gif, with_metadata
-from .models import usable_cores
 from .photo_io import Photo, strip_rows, strips_of
 from .strip_source import StripSource
 from .tiff_file import COMPRESSION, TiffError, join_pages
@@ -30,7 +29,10 @@ from .tiff_file import COMPRESSION, TiffError, join_pages
 Colours = Callable[[int], AbMap]
 """A page's number to its colours."""
 
-_AHEAD = 3  # strips decoded before the encoder asks for them, besides those being merged
+_AHEAD = 4  # strips decoded before the encoder asks for them
+# One: numpy's short steps in two threads fight for the interpreter's lock, and take longer than in one. Decoding and
+# encoding run beside it without the lock.
+_MERGING_THREADS = 1
 _CLASSIC_TIFF_BYTES = 3_500_000_000  # of samples; classic TIFF ends at 4 GB
 
 
@@ -122,9 +124,10 @@ def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: o
             frame, row = divmod(top, frame_height)
             if row == 0 or merger is None:
                 merger = PageMerger(colours(page + frame), frame_height, image.width, photo.bits, settings.saturation)
-            yield pool.submit(merger.merge, row, pixels)
+            yield pool.submit(merger.planes, row, pixels)
 
-    pipeline = _Pipeline(merges, image.height, image.width, 4 if alpha else 3, photo.bits)
+    rows = strip_rows(image.width, frame_height if animates else 0)
+    pipeline = _Pipeline(merges, image.height, image.width, 4 if alpha else 3, photo.bits, rows)
     coloured = with_metadata(pipeline.image, photo, settings.mark, form.name)
     if animates:
         coloured.set_type(pyvips.GValue.gint_type, "page-height", frame_height)
@@ -178,7 +181,8 @@ def _tiff_compression(photo: Photo) -> str:
 class _Pipeline:
     """Decoding in the calling thread, merging in a pool, encoding in a thread of its own.
 
-    merges: given the pool, yields the strips being merged, in order; height, width, bands, bits: of the output.
+    merges: given the pool, yields the strips being merged, in order; height, width, bands, bits: of the output;
+    rows: of a strip.
     """
 
     def __init__(
@@ -188,10 +192,11 @@ class _Pipeline:
         width: int,
         bands: int,
         bits: int,
+        rows: int,
     ) -> None:
         self._merges = merges
-        self._queue: Queue[Future[Samples] | None] = Queue(usable_cores() + _AHEAD)
-        self._source = StripSource(self._merged(), height, width, bands, bits, strip_rows(width))
+        self._queue: Queue[Future[Samples] | None] = Queue(_AHEAD)
+        self._source = StripSource(self._merged(), height, width, bands, bits, rows)
         self.image = self._source.image().copy(interpretation="srgb" if bits == 8 else "rgb16")
         self._encoded = threading.Event()
         # Its text only: the exception's frames would keep libvips' file open, and its space on the disk taken.
@@ -215,7 +220,7 @@ class _Pipeline:
         encoder = threading.Thread(target=encode, name="photochrom-encoder")
         encoder.start()
         try:
-            with ThreadPoolExecutor(usable_cores(), thread_name_prefix="photochrom-merge") as pool:
+            with ThreadPoolExecutor(_MERGING_THREADS, thread_name_prefix="photochrom-merge") as pool:
                 for future in self._merges(pool):
                     self._put(future)
         finally:

@@ -23,18 +23,19 @@ _ORDER = "<" if sys.byteorder == "little" else ">"
 def _header(height: int, width: int, bands: int, bits: int, strip_rows: int) -> bytes:
     """A BigTIFF file up to its first sample, in this machine's byte order."""
     strips = -(-height // strip_rows)
-    row_bytes = width * bands * bits // 8
+    row_bytes = width * bits // 8  # of one plane
+    counts = [min(strip_rows, height - k * strip_rows) * row_bytes for k in range(strips)]
     tags = [
         (256, _LONG8, [width]),
         (257, _LONG8, [height]),
         (258, _SHORT, [bits] * bands),
         (259, _SHORT, [1]),  # no compression
         (262, _SHORT, [2]),  # RGB
-        (_STRIP_OFFSETS, _LONG8, [0] * strips),  # filled in below
+        (_STRIP_OFFSETS, _LONG8, [0] * (strips * bands)),  # filled in below
         (277, _SHORT, [bands]),
         (278, _LONG8, [strip_rows]),
-        (279, _LONG8, [min(strip_rows, height - k * strip_rows) * row_bytes for k in range(strips)]),
-        (284, _SHORT, [1]),  # samples side by side
+        (279, _LONG8, counts * bands),
+        (284, _SHORT, [2]),  # a plane for each band
     ]
     if bands == 4:
         tags.append((338, _SHORT, [2]))  # the fourth is alpha, not premultiplied
@@ -44,7 +45,12 @@ def _header(height: int, width: int, bands: int, bits: int, strip_rows: int) -> 
     entries, values_outside = b"", b""
     for (tag, kind, values), size in zip(tags, sizes, strict=True):
         if tag == _STRIP_OFFSETS:
-            values = [samples + k * strip_rows * row_bytes for k in range(strips)]
+            # A strip of every plane, then the next: in the order in which libvips reads them.
+            values = [
+                samples + k * strip_rows * row_bytes * bands + plane * counts[k]
+                for plane in range(bands)
+                for k in range(strips)
+            ]
         data = struct.pack(f"{_ORDER}{len(values)}{_LETTER[kind]}", *values)
         if size > _INLINE:
             position = outside + len(values_outside)
@@ -59,7 +65,7 @@ def _header(height: int, width: int, bands: int, bits: int, strip_rows: int) -> 
 class StripSource:
     """A libvips source that draws on an iterator of strips.
 
-    strips: [rows, width, bands] uint8/uint16, C-contiguous, `strip_rows` rows each but for the last. An exception that
+    strips: [bands, rows, width] uint8/uint16, C-contiguous, `strip_rows` rows each but for the last. An exception that
     the iterator raises ends the stream early, so that the encoder fails, and is kept in `error` for who waits for it.
     """
 
