@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -60,7 +61,7 @@ def load(model: str | Path = "lite", *, threads: int | None = None, max_pixels: 
     if max_pixels < 1:
         raise SettingError(f"max_pixels is {max_pixels}; expected at least 1")
     session, info = open_session(model, threads)
-    return Colorizer(session, info, max_pixels)
+    return Colorizer(session, info, max_pixels, threads)
 
 
 @lru_cache(maxsize=1)
@@ -85,10 +86,15 @@ class Colorizer:
     info: what the model says about itself.
     """
 
-    def __init__(self, session: InferenceSession, info: ModelInfo, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self, session: InferenceSession, info: ModelInfo, max_pixels: int = MAX_PIXELS, threads: int | None = None
+    ) -> None:
         self.info = info
         self._session = session
         self._max_pixels = max_pixels
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._distribution: InferenceSession | None = None
 
     def predict_ab(
         self, lightness: NDArray[np.float32], temperature: float | None = None, decode: Decode = "annealed-mean"
@@ -107,7 +113,7 @@ class Colorizer:
         padded = np.pad(values, padding, mode="symmetric")[None, None]
         feeds = {"lightness": padded, "temperature": np.array([temperature], np.float32)}
         if decode == "mode" and self.info.has_probabilities:
-            probabilities = self._session.run(["probabilities"], feeds)[0]
+            probabilities = self._distribution_session().run(["probabilities"], feeds)[0]
             ab = CENTRES.astype(np.float32)[probabilities[0].argmax(0)].transpose(2, 0, 1)
         else:
             ab = self._session.run(["ab"], feeds)[0][0]
@@ -116,6 +122,16 @@ class Colorizer:
         if ab.shape != expected:
             raise ModelError(f"{self.info.path}: gives ab of shape {ab.shape}; expected {expected} by its stride")
         return np.ascontiguousarray(ab[:, : -(-height // stride), : -(-width // stride)])
+
+    def _distribution_session(self) -> InferenceSession:
+        """The model again, computing its probabilities: opened when first asked for, since few ask."""
+        with self._lock:
+            if self._distribution is None:
+                session, info = open_session(self.info.path, self._threads, output="probabilities")
+                if info.sha256 != self.info.sha256:
+                    raise ModelError(f"{info.path}: has changed since it was loaded; expected the same file")
+                self._distribution = session
+            return self._distribution
 
     def colorize(
         self,

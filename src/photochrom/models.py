@@ -13,9 +13,10 @@ import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import ModelError
+from .onnx_outputs import drop_output
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -75,10 +76,13 @@ def read_info(path: str | Path) -> ModelInfo:
     return open_session(path, threads=1)[1]
 
 
-def open_session(path: str | Path, threads: int | None = None) -> tuple[InferenceSession, ModelInfo]:
+def open_session(
+    path: str | Path, threads: int | None = None, output: Literal["ab", "probabilities"] = "ab"
+) -> tuple[InferenceSession, ModelInfo]:
     """An ONNX Runtime session on `threads` cores (None: all that this process may use), and the model's info.
 
-    Raises ModelError naming the file, what was found and what was expected.
+    The session computes `output` alone: who asks for colours does not pay for the distribution. Raises ModelError
+    naming the file, what was found and what was expected.
     """
     import onnxruntime
 
@@ -92,11 +96,16 @@ def open_session(path: str | Path, threads: int | None = None) -> tuple[Inferenc
     options.intra_op_num_threads = threads or usable_cores()
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # the arena keeps the largest photograph's activations for ever
+    other = "probabilities" if output == "ab" else "ab"
     try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        graph = drop_output(data, other)
+    except ValueError:
+        graph = data  # ONNX Runtime says what is wrong with it
+    try:
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except _onnxruntime_errors() as error:
         raise ModelError(f"{file}: not a model that ONNX Runtime can load ({_first_line(error)})") from error
-    return session, _check_contract(file, data, session)
+    return session, _check_contract(file, data, session, output, has_other=len(graph) < len(data))
 
 
 def usable_cores() -> int:
@@ -119,20 +128,19 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:200]
 
 
-def _check_contract(file: Path, data: bytes, session: InferenceSession) -> ModelInfo:
+def _check_contract(file: Path, data: bytes, session: InferenceSession, output: str, has_other: bool) -> ModelInfo:
+    """session: computes `output`; has_other: the file also has the other one of ab and probabilities."""
     inputs = {node.name: node for node in session.get_inputs()}
     outputs = {node.name: node for node in session.get_outputs()}
     if set(inputs) != {"lightness", "temperature"}:
         raise ModelError(f"{file}: has the inputs {_names(inputs)}; expected lightness and temperature")
-    if "ab" not in outputs or set(outputs) - {"ab", "probabilities"}:
+    if set(outputs) != {output}:
         raise ModelError(f"{file}: has the outputs {_names(outputs)}; expected ab, and probabilities or nothing more")
     _check_node(file, inputs["lightness"], 4, {1: 1})
     _check_node(file, inputs["temperature"], 1, {0: 1})
-    _check_node(file, outputs["ab"], 4, {1: 2})
-    if "probabilities" in outputs:
-        _check_node(file, outputs["probabilities"], 4, {1: 313})
+    _check_node(file, outputs[output], 4, {1: 2 if output == "ab" else 313})
     metadata = dict(session.get_modelmeta().custom_metadata_map)
-    return _read_metadata(file, metadata, data, "probabilities" in outputs)
+    return _read_metadata(file, metadata, data, has_other or output == "probabilities")
 
 
 def _names(nodes: dict[str, Any]) -> str:

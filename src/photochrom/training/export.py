@@ -130,7 +130,8 @@ def export(
     helper.set_model_props(model, metadata)
     with part_file(target, overwrite=overwrite) as part:
         part.write_bytes(model.SerializeToString())
-        open_session(part)  # refuses what does not keep the contract
+        for output in ("ab", "probabilities"):
+            open_session(part, output=output)  # refuses what does not keep the contract
 
 
 def to_onnx(decoded: Decoded) -> onnx.ModelProto:
