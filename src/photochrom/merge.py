@@ -13,6 +13,7 @@ lightness.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -124,7 +125,7 @@ class PageMerger:
         out = np.empty((4 if bands in (2, 4) else 3, rows, width), pixels.dtype)
         if len(out) == 4:
             out[3] = pixels[:, :, -1]
-        buffers = _Buffers(min(max(BLOCK, width), rows * width))
+        buffers = _buffers(max(BLOCK, width))
         first = 0
         while first < rows:
             last = self._block_end(top, first, rows)
@@ -142,7 +143,7 @@ class PageMerger:
         rows, width = pixels.shape[:2]
         n = rows * width
         table = self._table
-        index, luminance = buffers.index[0, :n], buffers.luminance[:n]
+        index, luminance = buffers.index[:n], buffers.luminance[:n]
         if pixels.shape[2] <= 2:
             np.copyto(index.reshape(rows, width), pixels[:, :, 0])
             np.take(table.luminance, index, out=luminance, mode="clip")
@@ -158,11 +159,11 @@ class PageMerger:
             linear[:] = luminance
         else:
             self._add_colour(top, rows, luminance, linear, buffers)
-        small = buffers.small[:, :n]
-        np.copyto(small, linear, casting="unsafe")
-        np.copyto(buffers.index[:, :n], small)
+        small = buffers.small[:n]
         for c in range(3):
-            np.take(table.gamma, buffers.index[c, :n], out=out[c].reshape(n), mode="clip")
+            np.copyto(small, linear[c], casting="unsafe")  # by way of int32, which is faster
+            np.copyto(index, small)
+            np.take(table.gamma, index, out=out[c].reshape(n), mode="clip")
 
     def _add_colour(
         self, top: int, rows: int, y: NDArray[np.float32], linear: NDArray[np.float32], buffers: _Buffers
@@ -170,8 +171,10 @@ class PageMerger:
         """linear [3, n] = y [n] + the colour of the rows from `top`, kept in gamut."""
         n = len(y)
         table, moves, steps = self._table, buffers.moves[:, :n], buffers.steps[:, :n]
-        index, slope, square = buffers.index[0, :n], buffers.shade[0, :n], buffers.shade[1, :n]
-        np.copyto(index, y, casting="unsafe")
+        index, slope, square = buffers.index[:n], buffers.shade[0, :n], buffers.shade[1, :n]
+        small = buffers.small[:n]
+        np.copyto(small, y, casting="unsafe")
+        np.copyto(index, small)
         np.take(table.lightness, index, out=slope, mode="clip")  # 3 fy
         np.multiply(slope, slope, out=square)
         square *= np.float32(1 / 3)  # 3 fy^2
@@ -212,13 +215,24 @@ class PageMerger:
 
 
 class _Buffers:
-    """Scratch space for blocks of up to n pixels, reused from block to block."""
+    """Scratch space for blocks of up to n pixels."""
 
     def __init__(self, n: int) -> None:
-        self.index = np.empty((3, n), np.intp)
+        self.index = np.empty(n, np.intp)
         self.luminance = np.empty(n, np.float32)
         self.shade = np.empty((2, n), np.float32)
         self.moves = np.empty((2, n), np.float32)
         self.steps = np.empty((2, n), np.float32)
         self.linear = np.empty((3, n), np.float32)
-        self.small = np.empty((3, n), np.int32)
+        self.small = np.empty(n, np.int32)
+
+
+_local = threading.local()
+
+
+def _buffers(n: int) -> _Buffers:
+    """This thread's scratch space: made once, since fresh memory costs more than what is computed in it."""
+    if getattr(_local, "size", 0) != n:
+        _local.buffers, _local.size = _Buffers(n), n
+    buffers: _Buffers = _local.buffers
+    return buffers
