@@ -1,15 +1,20 @@
-"""Drop an output from an ONNX file's bytes, so that ONNX Runtime does not compute it.
+"""Drop an output from an ONNX file's bytes, and what computed it alone, so that ONNX Runtime does not compute it.
 
-ONNX Runtime computes every output that a graph declares, asked for or not; the `probabilities` of the contract would
-cost as much as a fifth of the network. The package `onnx` could edit the file, but is larger than everything else here:
-this needs two levels of protobuf's wire format (ModelProto.graph = 7, GraphProto.output = 12, ValueInfoProto.name = 1).
+ONNX Runtime computes every output that a graph declares, asked for or not, and every node, used or not; the
+`probabilities` of the contract would cost nearly as much as the network. The package `onnx` could edit the file, but is
+larger than most of what is installed here: this needs a few levels of protobuf's wire format.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-_GRAPH, _OUTPUT, _NAME = 7, 12, 1
+# Field numbers of onnx.proto.
+_MODEL_GRAPH = 7
+_GRAPH_NODE, _GRAPH_OUTPUT = 1, 12
+_VALUE_NAME = 1
+_NODE_INPUT, _NODE_OUTPUT, _NODE_ATTRIBUTE = 1, 2, 5
+_ATTRIBUTE_SUBGRAPHS = (6, 11)
 
 
 def drop_output(model: bytes, name: str) -> bytes:
@@ -19,17 +24,38 @@ def drop_output(model: bytes, name: str) -> bytes:
     """
     parts = []
     for number, whole, content in _fields(model):
-        if number == _GRAPH:
-            graph = b"".join(
-                field for inner, field, value in _fields(content) if inner != _OUTPUT or _name(value) != name.encode()
-            )
-            whole = _varint(_GRAPH << 3 | 2) + _varint(len(graph)) + graph
+        if number == _MODEL_GRAPH:
+            graph = _without_output(content, name.encode())
+            whole = _varint(_MODEL_GRAPH << 3 | 2) + _varint(len(graph)) + graph
         parts.append(whole)
     return b"".join(parts)
 
 
-def _name(value_info: bytes) -> bytes:
-    return next((value for number, _, value in _fields(value_info) if number == _NAME), b"")
+def _without_output(graph: bytes, name: bytes) -> bytes:
+    fields = list(_fields(graph))
+    kept = [f for f in fields if f[0] != _GRAPH_OUTPUT or name not in _values(f[2], _VALUE_NAME)]
+    if len(kept) == len(fields):
+        return graph
+    candidates = {name}
+    while candidates:  # the nodes that made it, then those that served only them
+        nodes = [content for number, _, content in kept if number == _GRAPH_NODE]
+        if any(_has_subgraph(node) for node in nodes):
+            break  # inside an If or a Loop, names may be used that are not seen here
+        used = {value for node in nodes for value in _values(node, _NODE_INPUT)}
+        used.update(value for f in kept if f[0] == _GRAPH_OUTPUT for value in _values(f[2], _VALUE_NAME))
+        dead = {node for node in nodes if set(_values(node, _NODE_OUTPUT)) <= candidates - used}
+        kept = [f for f in kept if f[0] != _GRAPH_NODE or f[2] not in dead]
+        candidates = {value for node in dead for value in _values(node, _NODE_INPUT)}
+    return b"".join(whole for _, whole, _ in kept)
+
+
+def _values(message: bytes, field: int) -> list[bytes]:
+    return [content for number, _, content in _fields(message) if number == field]
+
+
+def _has_subgraph(node: bytes) -> bool:
+    attributes = _values(node, _NODE_ATTRIBUTE)
+    return any(number in _ATTRIBUTE_SUBGRAPHS for attribute in attributes for number, _, _ in _fields(attribute))
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
