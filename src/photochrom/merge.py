@@ -16,13 +16,14 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .color import RGB_TO_XYZ, WHITE, XYZ_TO_RGB, cie_f, linear_to_srgb, srgb_to_linear
 
-Samples = NDArray[np.uint8] | NDArray[np.uint16]
+Samples = NDArray[Any]  # uint8 or uint16
 
 BLOCK = 32768  # pixels worked on at a time: few calls for the interpreter, buffers that stay in the caches
 _TINY = 1e-9

@@ -28,7 +28,8 @@ Key = TypeVar("Key", bound=Hashable)
 PAPER = "ECCV16"
 PAPER_SIZE = 256  # pixels; at which the paper quotes 22.1 ms on a GPU
 PHOTO_SIZE = 512  # pixels
-_BRIEF = 0.1  # seconds; a briefer call is made once untimed before each timed one, to find its threads and caches awake
+_BRIEF = 0.1  # seconds
+_REST = 0.05  # seconds
 _SLOW_RUNS = 9  # of calls that take longer than _BRIEF
 
 
@@ -44,22 +45,24 @@ class Timing:
 
 
 def interleaved(calls: Mapping[Key, Callable[[], object]], runs: int) -> dict[Key, tuple[float, int]]:
-    """The median seconds of each call and how often it was made: they take turns, `runs` times (slow ones less often).
-
-    Each call is made twice before, untimed.
+    """The median seconds of each call and how often it was made: they take turns, so that a machine whose speed drifts
+    is as fast for one as for the other. Slow calls are made once a turn, at most _SLOW_RUNS times; brief ones in bursts,
+    `runs` times or a few more, after a rest and untimed calls: the threads of the one before spin on for a while.
     """
-    first: dict[Key, float] = {}
+    brief: set[Key] = set()
     for key, call in calls.items():
         call()
-        first[key] = _seconds(call)
-    turns = {key: runs if seconds < _BRIEF else min(runs, _SLOW_RUNS) for key, seconds in first.items()}
+        if _seconds(call) < _BRIEF:
+            brief.add(key)
+    turns = min(runs, _SLOW_RUNS)
     seconds: dict[Key, list[float]] = {key: [] for key in calls}
-    for turn in range(1, runs + 1):
+    for _ in range(turns):
         for key, call in calls.items():
-            if len(seconds[key]) * runs < turn * turns[key]:
-                if first[key] < _BRIEF:
-                    call()
-                seconds[key].append(_seconds(call))
+            if key in brief:
+                time.sleep(_REST)
+                call()
+                call()
+            seconds[key] += [_seconds(call) for _ in range(-(-runs // turns) if key in brief else 1)]
     return {key: (statistics.median(values), len(values)) for key, values in seconds.items()}
 
 
