@@ -112,7 +112,7 @@ class StripSource:
         try:
             while self._position >= self._current_at + len(self._current) and self._position < self._length:
                 self._current_at += len(self._current)
-                self._current = memoryview(next(self._strips)).cast("B")
+                self._current = next(self._strips).data.cast("B")
         except BaseException as error:
             self.error = self.error or error
             return b""
