@@ -161,3 +161,13 @@ def test_lightness_of_is_scikit_images(dtype: type, astronaut: NDArray) -> None:
     assert np.abs(lightness_of(pixels) - skimage.color.rgb2lab(astronaut)[..., 0]).max() < 0.01
     grey = skimage.color.rgb2lab(np.repeat(astronaut[:, :, :1], 3, 2))[..., 0]
     assert np.abs(lightness_of(pixels[:, :, :1]) - grey).max() < 0.01
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_black_and_white_stay_where_colour_vanishes(bits):
+    """Where a or b is 0 beside colour, black and white have neither colour nor room for it: 0 / 0."""
+    top = (1 << bits) - 1
+    ab = np.array([[[0, 0, 30, -30]], [[0, 0, 0, 40]]], np.float32)
+    pixels = np.tile(np.array([0, top], f"uint{bits}"), (8, 16))[:, :, None]
+    merged = PageMerger(AbMap(ab, (1.0, 4.0)), 8, 32, bits).merge(0, pixels)
+    assert (merged == pixels).all()

@@ -25,8 +25,9 @@ from .color import RGB_TO_XYZ, WHITE, XYZ_TO_RGB, cie_f, linear_to_srgb, srgb_to
 
 Samples = NDArray[Any]  # uint8 or uint16
 
-BLOCK = 32768  # pixels worked on at a time: few calls for the interpreter, buffers that stay in the caches
-_TINY = 1e-9
+BLOCK = 65536  # pixels worked on at a time: few calls for the interpreter, buffers that stay in the caches
+_RELATIVE = 1e-6  # what float32 can still tell apart at the top of the range of luminance
+_TINY = 1e-3  # and at its bottom, in steps of the tables
 
 # (X/Xn - Y, Z/Zn - Y) -> linear R, G, B; each column has no luminance, so Y stays what it was.
 _DIRECTIONS = (XYZ_TO_RGB * WHITE)[:, [0, 2]]
@@ -56,6 +57,7 @@ class _Tables:
     luminance: NDArray[np.float32]  # grey code -> Y * scale
     channels: NDArray[np.float32]  # [3, codes]: R, G, B code -> its share of Y * scale
     lightness: NDArray[np.float32]  # int(Y * scale) -> 3 fy * scale^(1/3)
+    grey_lightness: NDArray[np.float32]  # grey code -> the same
     gamma: Samples  # int(linear * scale) -> sRGB code
 
 
@@ -72,6 +74,7 @@ def _tables(bits: int) -> _Tables:
         luminance=(linear * scale).astype(np.float32),
         channels=(RGB_TO_XYZ[1][:, None] * linear * scale).astype(np.float32),
         lightness=(3 * cie_f(centres) * scale ** (1 / 3)).astype(np.float32),
+        grey_lightness=(3 * cie_f(linear) * scale ** (1 / 3)).astype(np.float32),
         gamma=np.rint(linear_to_srgb(centres) * top).astype(dtype),
     )
 
@@ -108,8 +111,11 @@ class PageMerger:
         ab = colours.ab * (steps * np.float32(saturation))
         x, along = _positions(width, colours.cells[1], ab.shape[2])
         x_next = np.minimum(x + 1, ab.shape[2] - 1)
-        self._rows = ab[:, :, x] * (1 - along) + ab[:, :, x_next] * along  # [2, h, width]
-        self._row_steps = np.diff(self._rows, axis=1, append=self._rows[:, -1:])
+        rows = ab[:, :, x] * (1 - along) + ab[:, :, x_next] * along  # [2, h, width]
+        row_steps = np.diff(rows, axis=1, append=rows[:, -1:])
+        # Per row of the map one stretch of memory: several times faster to read than the two planes apart.
+        self._rows = np.ascontiguousarray(rows.transpose(1, 0, 2))  # [h, 2, width]
+        self._row_steps = np.ascontiguousarray(row_steps.transpose(1, 0, 2))
         self._y, self._down = _positions(height, colours.cells[0], ab.shape[1])
         self._directions = [(float(m), float(n)) for m, n in _DIRECTIONS]
 
@@ -148,13 +154,17 @@ class PageMerger:
         if pixels.shape[2] <= 2:
             np.copyto(index.reshape(rows, width), pixels[:, :, 0])
             np.take(table.luminance, index, out=luminance, mode="clip")
+            np.take(table.grey_lightness, index, out=buffers.slope[:n], mode="clip")
         else:
-            share = buffers.shade[0, :n]
+            share = buffers.square[:n]
             for c in range(3):
                 np.copyto(index.reshape(rows, width), pixels[:, :, c])
                 np.take(table.channels[c], index, out=share if c else luminance, mode="clip")
                 if c:
                     luminance += share
+            np.copyto(buffers.small[:n], luminance, casting="unsafe")  # by way of int32, which is faster
+            np.copyto(index, buffers.small[:n])
+            np.take(table.lightness, index, out=buffers.slope[:n], mode="clip")
         linear = buffers.linear[:, :n]
         if self._grey:
             linear[:] = luminance
@@ -162,7 +172,7 @@ class PageMerger:
             self._add_colour(top, rows, luminance, linear, buffers)
         small = buffers.small[:n]
         for c in range(3):
-            np.copyto(small, linear[c], casting="unsafe")  # by way of int32, which is faster
+            np.copyto(small, linear[c], casting="unsafe")
             np.copyto(index, small)
             np.take(table.gamma, index, out=out[c].reshape(n), mode="clip")
 
@@ -171,19 +181,15 @@ class PageMerger:
     ) -> None:
         """linear [3, n] = y [n] + the colour of the rows from `top`, kept in gamut."""
         n = len(y)
-        table, moves, steps = self._table, buffers.moves[:, :n], buffers.steps[:, :n]
-        index, slope, square = buffers.index[:n], buffers.shade[0, :n], buffers.shade[1, :n]
-        small = buffers.small[:n]
-        np.copyto(small, y, casting="unsafe")
-        np.copyto(index, small)
-        np.take(table.lightness, index, out=slope, mode="clip")  # 3 fy
+        moves, steps = buffers.moves[:, :n], buffers.steps[:, :n]
+        slope, square = buffers.slope[:n], buffers.square[:n]  # 3 fy, 3 fy^2
         np.multiply(slope, slope, out=square)
-        square *= np.float32(1 / 3)  # 3 fy^2
+        square *= np.float32(1 / 3)
         cell = self._y[top]
-        down = self._down[top : top + rows, None]
-        shape = (2, rows, self.width)
-        np.multiply(self._row_steps[:, cell, None, :], down, out=steps.reshape(shape))
-        steps.reshape(shape)[:] += self._rows[:, cell, None, :]
+        for row, down in enumerate(self._down[top : top + rows].tolist()):
+            between = steps[:, row * self.width : (row + 1) * self.width]
+            np.multiply(self._row_steps[cell], down, out=between)
+            between += self._rows[cell]
         np.add(steps, slope, out=moves)
         moves *= steps
         moves += square
@@ -203,14 +209,15 @@ class PageMerger:
         np.maximum(high, linear[2], out=high)
         np.minimum(linear[0], linear[1], out=low)
         np.minimum(low, linear[2], out=low)
-        np.maximum(high, np.float32(_TINY), out=high)
-        np.minimum(low, np.float32(-_TINY), out=low)
-        room = np.subtract(np.float32(self._table.scale), y)
+        # The way may be gone as far as the room goes; never further than all of it.
+        # A little more than there is keeps 0 / 0 away; the look-up of the gamma is clipped.
+        room = np.subtract(np.float32(self._table.scale * (1 + _RELATIVE)), y)
+        np.maximum(high, room, out=high)
         np.divide(room, high, out=high)
-        np.divide(y, low, out=low)
-        np.negative(low, out=low)
+        np.subtract(np.float32(-_TINY), y, out=room)
+        np.minimum(low, room, out=low)
+        np.divide(room, low, out=low)
         np.minimum(high, low, out=high)
-        np.minimum(high, np.float32(1), out=high)
         linear *= high
         linear += y
 
@@ -221,7 +228,8 @@ class _Buffers:
     def __init__(self, n: int) -> None:
         self.index = np.empty(n, np.intp)
         self.luminance = np.empty(n, np.float32)
-        self.shade = np.empty((2, n), np.float32)
+        self.slope = np.empty(n, np.float32)
+        self.square = np.empty(n, np.float32)
         self.moves = np.empty((2, n), np.float32)
         self.steps = np.empty((2, n), np.float32)
         self.linear = np.empty((3, n), np.float32)

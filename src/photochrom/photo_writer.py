@@ -30,9 +30,7 @@ Colours = Callable[[int], AbMap]
 """A page's number to its colours."""
 
 _AHEAD = 4  # strips decoded before the encoder asks for them
-# One: numpy's short steps in two threads fight for the interpreter's lock, and take longer than in one. Decoding and
-# encoding run beside it without the lock.
-_MERGING_THREADS = 1
+_MERGING_THREADS = 2  # more would wait for the interpreter's lock, between numpy's steps
 _CLASSIC_TIFF_BYTES = 3_500_000_000  # of samples; classic TIFF ends at 4 GB
 
 
