@@ -32,7 +32,7 @@ lint: $(STAMP)
 
 # The figures of docs/benchmarks.md. Leave the machine alone meanwhile.
 bench: $(STAMP)
-	$(BIN)/python benchmarks/run_all.py -o docs/measured
+	$(BIN)/python benchmarks/run_all.py
 
 # DATA=folder of photographs with labels.csv; halves by even and odd position: chosen on even, reported on odd.
 evaluate: $(STAMP)

@@ -38,7 +38,7 @@ CENTRES.setflags(write=False)
 
 
 class SoftCode(NamedTuple):
-    """A sparse distribution over the bins: `bins` [..., k] int64 by rising distance, `weights` [..., k] summing to 1."""
+    """A sparse distribution over the bins: `bins` [..., k] int64, nearest first; `weights` [..., k], summing to 1."""
 
     bins: NDArray[np.int64]
     weights: NDArray[np.float64]

@@ -46,8 +46,8 @@ class Timing:
 
 def interleaved(calls: Mapping[Key, Callable[[], object]], runs: int) -> dict[Key, tuple[float, int]]:
     """The median seconds of each call and how often it was made: they take turns, so that a machine whose speed drifts
-    is as fast for one as for the other. Slow calls are made once a turn, at most _SLOW_RUNS times; brief ones in bursts,
-    `runs` times or a few more, after a rest and untimed calls: the threads of the one before spin on for a while.
+    is as fast for one as for the other. Slow calls are made once a turn, at most _SLOW_RUNS times; brief ones in
+    bursts, `runs` times or a few more, after a rest and untimed calls: the threads of the one before spin on.
     """
     brief: set[Key] = set()
     for key, call in calls.items():
