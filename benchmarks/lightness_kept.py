@@ -3,8 +3,8 @@
     python benchmarks/lightness_kept.py --data PHOTOGRAPHS [--model lite] [--json FILE]
 
 For every photograph: L of the file against L of its coloured copy (scikit-image's Lab of the 8-bit pixels); the share
-of pixels within 1; and the share whose predicted colour sRGB cannot show at that lightness. Exits 1 where a photograph has
-less than 99% of its pixels within 1.
+of pixels within 1; and the share whose predicted colour sRGB cannot show at that lightness. Exits 1 where a photograph
+has less than 99% of its pixels within 1.
 """
 
 from __future__ import annotations
