@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -186,8 +185,3 @@ class ValidationPhotos(Dataset[Tensor]):
         box = (left, top, left + side, top + side)
         crop = image.resize((self.size, self.size), Image.Resampling.BILINEAR, box)
         return torch.from_numpy(np.asarray(crop).transpose(2, 0, 1).copy())
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
