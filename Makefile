@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench evaluate setup clean
+.PHONY: demo test lint bench evaluate setup fonts clean
 
 setup: $(STAMP)
 
@@ -14,7 +14,14 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@fc-list 2>/dev/null | grep -q . || $(MAKE) --no-print-directory fonts
 	touch $@
+
+# The labels of the contact sheets need one.
+fonts:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -qq -y fontconfig fonts-dejavu-core; \
+	else echo "No font found: contact sheets will lack labels. On Debian: sudo apt-get install fonts-dejavu-core"; fi
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py -o demo
