@@ -230,3 +230,14 @@ def test_the_format_follows_the_option_then_the_target_then_the_source(
         colorizer.colorize_file(tmp_path / "in.png", tmp_path / target, format=option)
         with Image.open(tmp_path / target) as image:
             assert image.format == expected
+
+
+@pytest.mark.parametrize("values", [(0, 255), (-2, 50), (float("nan"), 50)])
+def test_lightness_must_be_cie_l(colorizer, values):
+    with pytest.raises(SettingError, match=r"0\.\.100"):
+        colorizer.predict_ab(np.full((32, 32), values[0], np.float32) + np.eye(32, dtype=np.float32) * values[1])
+
+
+def test_errors_can_be_caught_right_after_the_import():
+    code = "import photochrom; assert issubclass(photochrom.errors.PhotoError, photochrom.errors.PhotochromError)"
+    subprocess.run([sys.executable, "-c", code + "; assert 'load' in dir(photochrom)"], check=True)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import errors
     from .colorizer import Colorizer, colorize, load
 
 __version__ = "0.1.0"
-__all__ = ["Colorizer", "__version__", "colorize", "load"]
+__all__ = ["Colorizer", "__version__", "colorize", "errors", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +22,12 @@ def __getattr__(name: str) -> Any:
         from . import colorizer
 
         return getattr(colorizer, name)
+    if name == "errors":
+        from importlib import import_module
+
+        return import_module(".errors", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

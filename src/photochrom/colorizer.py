@@ -108,6 +108,9 @@ class Colorizer:
         values = np.asarray(lightness, dtype=np.float32)
         if values.ndim != 2 or values.size == 0:
             raise SettingError(f"lightness has shape {values.shape}; expected [H, W] of at least 1 x 1")
+        if not (values.min() >= -0.5 and values.max() <= 100.5):  # NaN too
+            found = f"{values.min():g}..{values.max():g}"
+            raise SettingError(f"lightness has values {found}; expected CIE L, 0..100")
         height, width = values.shape
         padding = [(0, -side % SIDE_MULTIPLE) for side in (height, width)]
         padded = np.pad(values, padding, mode="symmetric")[None, None]
@@ -160,22 +163,22 @@ class Colorizer:
 
     @overload
     def colorize_file(
-        self, source: Path | bytes, target: None, *, name: str | None = None, temperature: float | None = None,
+        self, source: str | Path | bytes, target: None, *, name: str | None = None, temperature: float | None = None,
         decode: Decode = "annealed-mean", saturation: float = 1.0, format: str = "same", quality: int = QUALITY,
         overwrite: bool = False,
     ) -> bytes: ...  # fmt: skip
 
     @overload
     def colorize_file(
-        self, source: Path | bytes, target: Path, *, name: str | None = None, temperature: float | None = None,
-        decode: Decode = "annealed-mean", saturation: float = 1.0, format: str = "same", quality: int = QUALITY,
-        overwrite: bool = False,
+        self, source: str | Path | bytes, target: str | Path, *, name: str | None = None,
+        temperature: float | None = None, decode: Decode = "annealed-mean", saturation: float = 1.0,
+        format: str = "same", quality: int = QUALITY, overwrite: bool = False,
     ) -> Report: ...  # fmt: skip
 
     def colorize_file(
         self,
-        source: Path | bytes,
-        target: Path | None,
+        source: str | Path | bytes,
+        target: str | Path | None,
         *,
         name: str | None = None,
         temperature: float | None = None,
@@ -197,6 +200,8 @@ class Colorizer:
         self._check(temperature, decode, saturation)
         if not 1 <= quality <= 100:
             raise SettingError(f"quality is {quality}; expected 1..100")
+        source = Path(source) if isinstance(source, str) else source
+        target = Path(target) if isinstance(target, str) else target
         photo = open_photo(source, name=name, max_pixels=self._max_pixels)
         mark = Mark(__version__, self.info.name, self._temperature(temperature, decode))
         settings = Settings(output_format(format, photo.format, target), quality, saturation, mark)

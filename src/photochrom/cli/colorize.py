@@ -41,7 +41,7 @@ class _Format(StrEnum):
 
 def _positive(value: float | None) -> float | None:
     if value is not None and not (math.isfinite(value) and value > 0):
-        raise typer.BadParameter(f"found {value}; expected a finite number above 0, such as 0.38")
+        raise typer.BadParameter(f"found {value}; expected a finite number above 0, such as 0.5")
     return value
 
 
@@ -70,12 +70,17 @@ def colorize(
     temperature: Annotated[
         float | None,
         typer.Option(
-            callback=_positive, help="Above 0: small is vivid, 1 is the plain mean. [default: the model's, 0.38]"
+            callback=_positive,
+            help="Above 0: small takes the likeliest colour at each place, 1 the mean of all. [default: the model's]",
         ),
     ] = None,
-    decode: Annotated[_Decode, typer.Option(help="How a colour comes out of the 313.")] = _Decode.ANNEALED_MEAN,
+    decode: Annotated[
+        _Decode, typer.Option(help="How one colour comes out of the likely ones.")
+    ] = _Decode.ANNEALED_MEAN,
     saturation: Annotated[float, typer.Option(callback=_not_negative, help="Factor on the chroma; 0 is grey.")] = 1.0,
-    format: Annotated[_Format, typer.Option(help="Of the output; same as the input's.")] = _Format.SAME,
+    format: Annotated[
+        _Format, typer.Option(case_sensitive=False, help="Of the output; same as the input's.")
+    ] = _Format.SAME,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG, WebP and AVIF.")] = 92,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Pass over outputs that exist.")] = False,
