@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from photochrom.colorizer import Colorizer, load
+
+# A shell starts background jobs with Ctrl-C ignored, and children inherit that: tests that send it need it back.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 METADATA = {
     "name": "tiny", "version": "7", "stride": "4", "native_size": "64", "temperature": "0.38",

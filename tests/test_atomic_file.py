@@ -98,7 +98,7 @@ def test_a_folder_that_is_not_writable(cat: NDArray, tmp_path: Path, tiny_model:
     Image.fromarray(cat).save(tmp_path / "in.jpg")
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o555)
-    for path in (tmp_path, *tmp_path.parents[:2], tiny_model.parent):
+    for path in (tmp_path, *tmp_path.parents[:3], tiny_model.parent):
         path.chmod(path.stat().st_mode | 0o755)
     code = f"""
 import os, sys

@@ -95,7 +95,6 @@ def open_session(
     options.log_severity_level = 4  # what goes wrong is raised as an exception, and told once
     options.intra_op_num_threads = threads or usable_cores()
     options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # the arena keeps the largest photograph's activations for ever
     other = "probabilities" if output == "ab" else "ab"
     try:
         graph = drop_output(data, other)
