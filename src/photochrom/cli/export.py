@@ -10,7 +10,9 @@ import typer
 
 def export(
     checkpoint: Annotated[Path, typer.Argument(metavar="RUN|CHECKPOINT", help="A run's folder, or a .ckpt file.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write, MODEL.onnx.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The file to write: MODEL.onnx; or .safetensors, the weights alone.")
+    ],
     name: Annotated[str | None, typer.Option(help="The model's name. [default: the file's]")] = None,
     version: Annotated[str, typer.Option(help="The model's version.")] = "1",
     native_size: Annotated[int, typer.Option(min=32, help="Short side of the lightness it is given, pixels.")] = 192,
@@ -24,9 +26,12 @@ def export(
 ) -> None:
     """Make the ONNX model of a training run."""
     from ..errors import SettingError
-    from ..training.export import Card
+    from ..training.export import Card, export_weights
     from ..training.export import export as export_model
 
+    if output.suffix == ".safetensors":
+        export_weights(checkpoint, output, overwrite)
+        return typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB", err=True)
     if not 0 < temperature < float("inf"):
         raise SettingError(f"--temperature is {temperature}; expected a finite number above 0")
     card = Card(

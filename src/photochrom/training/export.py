@@ -19,6 +19,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .. import ab_bins
@@ -132,6 +133,13 @@ def export(
         part.write_bytes(model.SerializeToString())
         for output in ("ab", "probabilities"):
             open_session(part, output=output)  # refuses what does not keep the contract
+
+
+def export_weights(checkpoint: Path, target: Path, overwrite: bool = False) -> None:
+    """Write the network's weights alone, float16, as .safetensors: to start another training from (network.weights)."""
+    state = load_checkpoint(checkpoint)[0].state_dict()
+    with part_file(target, overwrite=overwrite) as part:
+        save_file({k: v.half().contiguous() if v.is_floating_point() else v for k, v in state.items()}, part)
 
 
 def to_onnx(decoded: Decoded) -> onnx.ModelProto:

@@ -21,12 +21,14 @@ from ..errors import RecipeError
 @dataclass(frozen=True)
 class Network:
     """name: lite or eccv16; width: factor on eccv16's channels; pretrained: ImageNet weights for lite's encoder;
-    frozen_blocks: how many of lite's encoder blocks stay as pretrained (0: all of it learns)."""
+    frozen_blocks: how many of lite's encoder blocks stay as pretrained (0: all of it learns); weights: a .safetensors
+    file made by `photochrom export` to start from instead."""
 
     name: str = "lite"
     width: float = 1.0
     pretrained: bool = True
     frozen_blocks: int = 0
+    weights: str = ""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from .callbacks import JsonLog, Pictures, SaveAtEnd, StopOnSignal
 from .data import CropSettings, Positions, TrainingPhotos, ValidationPhotos, find_photos, fingerprint
 from .prior import load_prior, measure_prior, save_prior
 from .recipe import Recipe
-from .task import ColorizationTask, load_pretrained
+from .task import ColorizationTask, load_start
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +94,8 @@ def train(recipe: Recipe, data: Path, run: Path, resume: bool = False) -> int:
 
     lightning.seed_everything(recipe.training.seed, verbose=False)
     task = ColorizationTask(recipe, load_prior(prior_file))
-    if recipe.network.pretrained and not resume:
-        load_pretrained(task.network)
+    if not resume:
+        load_start(task.network, recipe.network)
     crops = CropSettings(recipe.data.size, (recipe.data.least_area, 1.0), recipe.data.mirror)
     module = PhotoDataModule(
         recipe, TrainingPhotos(entries, crops, recipe.training.seed), ValidationPhotos(kept_out, recipe.data.size)

