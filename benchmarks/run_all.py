@@ -124,8 +124,34 @@ def benchmarks_page(network: dict[str, Any], photograph: dict[str, Any], install
         f"{'with' if install['torch'] else 'without'} PyTorch; "
         f"{'colours' if install['coloured_offline'] else 'does not colour'} offline.",
         "",
+        *quality_section(),
     ]
     return "\n".join(lines)
+
+
+def quality_section() -> list[str]:
+    """The tables of `make evaluate` and the figures of benchmarks/lightness_kept.py, as they were last written."""
+    report = (DOCS / "measured" / "val-odd" / "report.md").read_text().splitlines()
+    kept = json.loads((DOCS / "measured" / "lightness.json").read_text())
+    table: list[str] = []
+    for line in report:
+        if line.startswith("| system"):
+            table.append("")
+        if line.startswith("|"):
+            table.append(line)
+    return [
+        "## Colours",
+        "",
+        "From [val-odd/report.md](measured/val-odd/report.md) (`make evaluate`), where the columns are explained.",
+        *table,
+        "",
+        f"Lightness (`benchmarks/lightness_kept.py`, {kept['photographs']} photographs): within 1 of the original's in "
+        f"{kept['share_within_1']['worst']:.1%}",
+        f"of the pixels of the worst photograph; {kept['share_outside_srgb']['mean']:.1%} of the pixels have a colour "
+        "that sRGB cannot show",
+        f"({kept['share_outside_srgb']['most']:.0%} in the worst), and give up chroma.",
+        "",
+    ]
 
 
 def real_time_page(network: dict[str, Any]) -> str:
