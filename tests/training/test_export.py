@@ -1,5 +1,7 @@
 """The exported graph keeps the contract and computes what PyTorch computes."""
 
+import json
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -11,7 +13,16 @@ from photochrom.errors import DataError, OutputError, RecipeError, SettingError
 from photochrom.models import read_info
 from photochrom.nets.eccv16 import ECCV16
 from photochrom.nets.lite import Lite
-from photochrom.training.export import Card, Decoded, export, export_weights, load_checkpoint, rebalancing_bias, to_onnx
+from photochrom.training.export import (
+    Card,
+    Decoded,
+    export,
+    export_weights,
+    load_checkpoint,
+    rebalancing_bias,
+    scores_of,
+    to_onnx,
+)
 from photochrom.training.recipe import Network, load_recipe
 from photochrom.training.run import train
 from photochrom.training.task import load_start
@@ -127,3 +138,15 @@ def test_weights_of_another_network_are_refused(run, tmp_path):
     for file in (tmp_path / "w.safetensors", tmp_path / "missing.safetensors"):
         with pytest.raises(RecipeError, match="not weights of eccv16"):
             load_start(ECCV16(0.1), Network(name="eccv16", weights=str(file)))
+
+
+def test_scores_are_taken_from_a_report(tmp_path):
+    figure = {"value": 5.77, "low": 3.72, "high": 8.32}
+    lite = {"gain_at_1": figure, "photographs": 385}
+    report = {"data": "val", "half": "odd", "photographs": 385, "colour": {"lite": lite}}
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    scores = json.loads(scores_of(tmp_path / "report.json", "lite"))
+    assert scores == {"photographs": "385 of val, odd half", "gain_at_1": "5.8 [3.7, 8.3]"}
+    for file, name in (("report.json", "other"), ("missing.json", "lite")):
+        with pytest.raises(DataError, match=file):
+            scores_of(tmp_path / file, name)

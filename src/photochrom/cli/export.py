@@ -20,13 +20,13 @@ def export(
     rebalance: Annotated[float, typer.Option(help="Strength of the class rebalancing: 1 as trained, 0 undone.")] = 1.0,
     training_data: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = "not stated",
     licence: Annotated[str, typer.Option(help="Under which terms it may be used, for the card.")] = "not stated",
-    scores: Annotated[Path | None, typer.Option(help="JSON file of measured scores, for the card.")] = None,
+    scores: Annotated[Path | None, typer.Option(help="A report.json of `photochrom evaluate`, for the card.")] = None,
     float32: Annotated[bool, typer.Option("--float32", help="Do not halve the weights' precision.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Make the ONNX model of a training run."""
     from ..errors import SettingError
-    from ..training.export import Card, export_weights
+    from ..training.export import Card, export_weights, scores_of
     from ..training.export import export as export_model
 
     if output.suffix == ".safetensors":
@@ -41,7 +41,7 @@ def export(
         temperature=temperature,
         training_data=training_data,
         licence=licence,
-        scores=scores.read_text("utf-8") if scores else "{}",
+        scores=scores_of(scores, name or output.stem) if scores else "{}",
     )
     export_model(checkpoint, output, card, rebalance, half=not float32, overwrite=overwrite)
     typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB", err=True)

@@ -46,6 +46,22 @@ class Card:
     scores: str = "{}"
 
 
+def scores_of(report: Path, name: str) -> str:
+    """The scores of the system `name` in a report.json of `photochrom evaluate`, for a Card. Raises DataError."""
+    try:
+        content = json.loads(report.read_text("utf-8"))
+        scores = {**content["colour"][name], **content.get("semantic", {}).get(name, {})}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        expected = f"expected a report.json of `photochrom evaluate` with {name} in it"
+        raise DataError(f"{report}: no scores found ({error!r}); {expected}") from error
+    kept = {
+        key: f"{value['value']:.1f} [{value['low']:.1f}, {value['high']:.1f}]"
+        for key, value in scores.items()
+        if isinstance(value, dict)
+    }
+    return json.dumps({"photographs": f"{content['photographs']} of {content['data']}, {content['half']} half", **kept})
+
+
 class Decoded(nn.Module):
     """network + decode: (lightness, temperature) -> (ab, probabilities).
 
