@@ -16,6 +16,7 @@ from typing import Any
 
 import pyvips
 
+from . import halved
 from .atomic_file import output_error, part_file, scratch_file
 from .errors import OutputError, PhotochromError
 from .exif import complete_tiff, read_exif
@@ -109,6 +110,12 @@ def _complete_page(photo: Photo, page: int, path: Path, settings: Settings) -> N
 def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: object, settings: Settings) -> None:
     """One page, or all frames of an animation, as a file of its own."""
     form = FORMATS[settings.format]
+    if form.name == "jpg" and halved.fits(photo):
+        image = halved.coloured_image(photo, colours, settings.saturation)
+        image = with_metadata(image, photo, settings.mark, form.name)
+        if (failure := _save(image, form, part, _save_options(photo, image, settings))) is not None:
+            raise _encoder_error(failure, target)
+        return
     animates = _animates(photo, form)
     with photo.reading():
         image = photo.pixels(page, all_frames=animates)
@@ -134,7 +141,19 @@ def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: o
     if alpha and not form.has_alpha:
         coloured = coloured.flatten(background=255)
     options = _save_options(photo, coloured, settings)
-    pipeline.run(lambda: pyvips.Operation.call(form.saver, coloured, os.fsencode(part), **options), target)
+    pipeline.run(lambda: _save(coloured, form, part, options), target)
+
+
+def _save(image: pyvips.Image, form: Format, part: Path, options: dict[str, Any]) -> str | None:
+    """Encode an image to `part`. Returns what failed, if anything.
+
+    As text only: the exception's frames would keep libvips' file open, and its space on the disk taken.
+    """
+    try:
+        pyvips.Operation.call(form.saver, image, os.fsencode(part), **options)
+    except pyvips.Error as error:
+        return "; ".join(dict.fromkeys(str(error.detail or error.message).split("\n"))).strip("; ")
+    return None
 
 
 def _check_size(width: int, height: int, form: Format, photo: Photo) -> None:
@@ -197,21 +216,18 @@ class _Pipeline:
         self._source = StripSource(self._merged(), height, width, bands, bits, rows)
         self.image = self._source.image().copy(interpretation="srgb" if bits == 8 else "rgb16")
         self._encoded = threading.Event()
-        # Its text only: the exception's frames would keep libvips' file open, and its space on the disk taken.
         self._failure: str | None = None
 
     def _merged(self) -> Iterator[Samples]:
         while (future := self._queue.get()) is not None:
             yield future.result()
 
-    def run(self, save: Callable[[], object], target: object) -> None:
-        """Call `save` while its pixels are made. Raises what decoding raised, or OutputError if encoding failed."""
+    def run(self, save: Callable[[], str | None], target: object) -> None:
+        """Call `save` while its pixels are made. Raises what decoding raised, or OutputError with what `save` says."""
 
         def encode() -> None:
             try:
-                save()
-            except pyvips.Error as error:
-                self._failure = "; ".join(dict.fromkeys(str(error.detail or error.message).split("\n"))).strip("; ")
+                self._failure = save()
             finally:
                 self._encoded.set()
 

@@ -36,6 +36,15 @@ def to_srgb(image: pyvips.Image, name: object) -> pyvips.Image:
     return image.autorot()
 
 
+def is_upright_srgb(image: pyvips.Image) -> bool:
+    """Whether `to_srgb` would leave this image's 8-bit samples as they are."""
+    if image.format != "uchar" or image.interpretation not in ("b-w", "srgb") or image.bands not in (1, 3):
+        return False
+    if image.get_typeof("orientation") and image.get("orientation") != 1:
+        return False
+    return not (image.get_typeof(PROFILE) and _changes_colours(image.get(PROFILE), image.bands))
+
+
 @lru_cache(maxsize=8)
 def _changes_colours(profile: bytes, colours: int) -> bool:
     """Whether an embedded profile moves any 8-bit colour by more than one code on its way to sRGB."""
