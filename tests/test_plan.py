@@ -127,7 +127,6 @@ def test_stdin(tree: Path) -> None:
         ("x.jpeg", "same"),
         ("x.TIF", "same"),
         ("x.avif", "same"),
-        ("x", "same"),
         ("x", "webp"),
         ("x.jpe", "jpg"),
         ("x.bmp", "png"),

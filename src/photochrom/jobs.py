@@ -79,6 +79,21 @@ def check(job: Job, settings: Settings) -> Outcome | None:
     return None
 
 
+def examine(job: Job, settings: Settings, max_pixels: int) -> Outcome:
+    """What `colour` would come to, as far as the headers tell."""
+    from .photo_io import open_photo
+
+    outcome = check(job, settings)
+    if outcome is not None:
+        return outcome
+    try:
+        if job.source is not None:
+            open_photo(job.source, max_pixels=max_pixels)
+    except PhotoError as error:
+        return Outcome(job, Status.FAILED, error=str(error))
+    return Outcome(job, Status.PLANNED)
+
+
 def colour(job: Job, colorizer: Colorizer, settings: Settings) -> Outcome:
     """One job, done or failed; only a defect of photochrom itself raises."""
     outcome = check(job, settings)

@@ -236,6 +236,8 @@ def _check_suffix(target: Path, format: str) -> None:
     if format == "same" and target.suffix and named not in WRITABLE:
         known = ", ".join(FORMATS[name].suffix for name in WRITABLE)
         raise SettingError(f"-o {target}: {target.suffix} cannot be written; expected one of {known}")
+    if format == "same" and not target.suffix:
+        raise SettingError(f"-o {target} has no suffix; expected {target}/ for a folder, or {target}.jpg for a file")
 
 
 def _settle_roles(

@@ -100,7 +100,7 @@ def test_json(colorize: Run, scans: Path, tiny_model: Path) -> None:
 
 def test_dry_run_writes_nothing(colorize: Run, scans: Path) -> None:
     before = photographs(scans)
-    Path("scans/two.color.png").touch()
+    Path("scans/two.color.png").write_bytes(Path("scans/two.png").read_bytes())
     result = colorize("-r", "scans", "--dry-run", "--skip-existing")
     assert result.code == 0
     assert "scans/1903/May/five.JPG -> scans/1903/May/five.color.JPG (not done" in result.err
@@ -111,6 +111,21 @@ def test_dry_run_writes_nothing(colorize: Run, scans: Path) -> None:
     assert {line["output"] for line in planned if line["status"] == "planned"} >= {f"out/{name}" for name in TREE}
     assert photographs(scans) == sorted([*before, "two.color.png"])
     assert not Path("out").exists()
+
+
+def test_dry_run_names_what_would_fail(colorize: Run, scans: Path) -> None:
+    Path("scans/text.jpg").write_text("hello")
+    result = colorize("-r", "scans", "--dry-run")
+    assert result.code == 1 and "scans/text.jpg: a text file" in result.err
+    assert "1 failed, " in result.err and " planned in " in result.err
+    assert colorize("scans/one.jpg", "--dry-run", "--max-pixels", "10").code == 1
+
+
+def test_an_output_without_a_suffix_is_neither_file_nor_folder(colorize: Run, scans: Path) -> None:
+    result = colorize("scans/one.jpg", "-o", "results")
+    assert result.code == 2 and "expected results/ for a folder, or results.jpg for a file" in result.err
+    assert not Path("results").exists()
+    assert colorize("scans/one.jpg", "-o", "results/").code == 0
 
 
 def test_quiet(colorize: Run, scans: Path) -> None:

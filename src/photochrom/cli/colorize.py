@@ -17,7 +17,7 @@ import typer
 
 from ..atomic_file import remove_open_parts, remove_stale_parts
 from ..errors import OutputError, SettingError
-from ..jobs import Outcome, Settings, Status, check, colour, run_jobs
+from ..jobs import Outcome, Settings, Status, colour, examine, run_jobs
 from ..plan import Job, Plan, make_plan
 from .progress import Reporter
 
@@ -112,20 +112,21 @@ def colorize(
 
     settings = Settings(temperature, cast("Decode", decode.value), saturation, quality, overwrite, skip_existing)
     if dry_run:
-        code = _dry_run(plan, settings, Reporter(total=0, as_json=as_json, quiet=quiet), model)
+        code = _dry_run(plan, settings, Reporter(total=0, as_json=as_json, quiet=quiet), model, max_pixels)
     else:
         with Reporter(total=len(plan.jobs), as_json=as_json, quiet=quiet) as reporter:
             code = _run(plan, settings, reporter, model, max_pixels, jobs)
     raise typer.Exit(code)
 
 
-def _dry_run(plan: Plan, settings: Settings, reporter: Reporter, model: str) -> int:
+def _dry_run(plan: Plan, settings: Settings, reporter: Reporter, model: str, max_pixels: int) -> int:
     from ..models import find_model, read_info
 
     read_info(find_model(model))
     reporter.begin(plan)
     for job in plan.jobs:
-        reporter.report(check(job, settings) or Outcome(job, Status.PLANNED))
+        reporter.report(examine(job, settings, max_pixels))
+    reporter.finish(interrupted=False)
     return 1 if reporter.count[Status.FAILED] else 0
 
 
