@@ -11,7 +11,7 @@ import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -125,12 +125,31 @@ def rebalancing_bias(prior: NDArray[np.float64], lam: float, strength: float) ->
 def export(
     checkpoint: Path, target: Path, card: Card, rebalance: float = 1.0, half: bool = True, overwrite: bool = False
 ) -> None:
-    """Write the network of `checkpoint` to `target`, once the graph has shown that it keeps the contract and agrees
-    with PyTorch. half: store large weights as float16, if the colours stay the same (computation stays float32). Raises
-    DataError, ModelError."""
+    """Write the network of `checkpoint` to `target`. rebalance: see rebalancing_bias. Raises as write_model, and
+    DataError."""
     network, prior, trained = load_checkpoint(checkpoint)
     lam = trained["recipe"]["loss"]["lam"]
     decoded = Decoded(network, rebalancing_bias(prior, lam, rebalance)).eval()
+    training = {"rebalance": rebalance, **trained}
+    write_model(decoded, target, card, training=training, half=half, overwrite=overwrite)
+
+
+def write_model(
+    decoded: nn.Module,
+    target: Path,
+    card: Card,
+    *,
+    training: dict[str, Any] | None = None,
+    half: bool = True,
+    overwrite: bool = False,
+) -> None:
+    """Write a network with its decode to `target`, once the graph has shown that it keeps the contract and agrees with
+    PyTorch.
+
+    decoded: has `stride`; (lightness, temperature) -> (ab,) or (ab, probabilities). training: how it came about, for
+    the metadata. half: store large weights as float16, if the colours stay the same (computation stays float32).
+    Raises ModelError, OutputError.
+    """
     model = to_onnx(decoded)
     if (difference := _difference(model, decoded)) > SAME_COLOUR:
         raise ModelError(
@@ -150,12 +169,13 @@ def export(
         "licence": card.licence,
         "scores": card.scores,
         "photochrom_contract": CONTRACT,
-        "training": json.dumps({"rebalance": rebalance, **trained}),
+        "training": json.dumps(training or {}),
     }
     helper.set_model_props(model, metadata)
+    outputs: tuple[Literal["ab", "probabilities"], ...] = tuple(o.name for o in model.graph.output)  # type: ignore[assignment]
     with part_file(target, overwrite=overwrite) as part:
         part.write_bytes(model.SerializeToString())
-        for output in ("ab", "probabilities"):
+        for output in outputs:
             open_session(part, output=output)  # refuses what does not keep the contract
 
 
@@ -166,10 +186,12 @@ def export_weights(checkpoint: Path, target: Path, overwrite: bool = False) -> N
         save_file({k: v.half().contiguous() if v.is_floating_point() else v for k, v in state.items()}, part)
 
 
-def to_onnx(decoded: Decoded) -> onnx.ModelProto:
-    """The graph in float32, with free N, H and W."""
+def to_onnx(decoded: nn.Module) -> onnx.ModelProto:
+    """The graph of (lightness, temperature) -> (ab,) or (ab, probabilities) in float32, with free N, H and W."""
     buffer = io.BytesIO()
     example = (torch.full((1, 1, 64, 96), 50.0), torch.tensor([ab_bins.TEMPERATURE]))
+    with torch.inference_mode():
+        outputs = ["ab", "probabilities"][: len(decoded(*example))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecation notices; the checks below decide
         torch.onnx.export(
@@ -177,11 +199,10 @@ def to_onnx(decoded: Decoded) -> onnx.ModelProto:
             example,
             buffer,  # type: ignore[arg-type]
             input_names=["lightness", "temperature"],
-            output_names=["ab", "probabilities"],
+            output_names=outputs,
             dynamic_axes={
                 "lightness": {0: "N", 2: "H", 3: "W"},
-                "ab": {0: "N", 2: "h", 3: "w"},
-                "probabilities": {0: "N", 2: "h", 3: "w"},
+                **{output: {0: "N", 2: "h", 3: "w"} for output in outputs},
             },
             opset_version=OPSET,
             dynamo=False,
@@ -213,7 +234,7 @@ def _fuse_pads(model: onnx.ModelProto) -> None:
             graph.node.remove(node)
 
 
-def _difference(model: onnx.ModelProto, decoded: Decoded) -> float:
+def _difference(model: onnx.ModelProto, decoded: nn.Module) -> float:
     """The most that ONNX Runtime's colours differ from PyTorch's, in ab units, on smooth shapes with grain."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     random = torch.Generator().manual_seed(0)
