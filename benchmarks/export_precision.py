@@ -20,7 +20,8 @@ from skimage.color import rgb2lab
 
 from photochrom.ab_bins import TEMPERATURE
 from photochrom.models import SIDE_MULTIPLE, open_session
-from photochrom.training.export import Decoded, load_checkpoint, to_onnx
+from photochrom.training.decoded import Decoded
+from photochrom.training.export import load_checkpoint, to_onnx
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 

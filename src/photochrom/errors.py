@@ -57,3 +57,7 @@ class DataError(PhotochromError):
 
 class RecipeError(PhotochromError, ValueError):
     """A training recipe has an unknown key or a value of the wrong type."""
+
+
+class DivergedError(PhotochromError):
+    """A training's loss is no longer a finite number."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "weights"
 CONTRACT = "1"
 SIDE_MULTIPLE = 32  # pixels; H and W of `lightness`
+FETCHABLE = ("eccv16", "siggraph17")  # names that `photochrom models fetch` knows
 
 
 @dataclass(frozen=True)
@@ -52,23 +53,46 @@ def bundled_models() -> dict[str, Path]:
     return {path.stem: path for path in sorted(WEIGHTS.glob("*.onnx"))}
 
 
+def cache_folder() -> Path:
+    """Where fetched models are kept: photochrom in XDG_CACHE_HOME, else in ~/.cache. It need not exist."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():  # the XDG specification: to be ignored
+        base = Path.home() / ".cache"
+    return base / "photochrom"
+
+
+def known_models() -> dict[str, Path]:
+    """The bundled models, then the fetched ones: name -> file, each sorted by name. A bundled name comes first."""
+    models = bundled_models()
+    try:
+        fetched = sorted(cache_folder().glob("*.onnx"))
+    except (RuntimeError, OSError):  # a user without a home, or who may not look there
+        fetched = []
+    for path in fetched:
+        models.setdefault(path.stem, path)
+    return models
+
+
 def find_model(name_or_path: str | Path) -> Path:
-    """The file of a bundled model's name, or of a path to an ONNX file. Raises ModelError if there is neither."""
-    bundled = bundled_models()
-    if str(name_or_path) in bundled:
-        return bundled[str(name_or_path)]
+    """The file of a bundled or fetched model's name, or of a path to an ONNX file. Raises ModelError if there is
+    neither."""
+    name = str(name_or_path)
+    models = known_models()
+    if name in models:
+        return models[name]
     path = Path(name_or_path)
     if path.is_file():
         return path
-    known = ", ".join(bundled) or "none"
+    known = ", ".join(models) or "none"
+    advice = f"; to download it, run: photochrom models fetch {name}" if name in FETCHABLE else ""
     raise ModelError(
-        f"{name_or_path}: no model of that name and no such file; expected one of: {known}; or an .onnx file"
+        f"{name}: no model of that name and no such file; expected one of: {known}; or an .onnx file{advice}"
     )
 
 
 def list_models() -> list[ModelInfo]:
-    """The bundled models, sorted by name."""
-    return [read_info(path) for path in bundled_models().values()]
+    """The bundled models, then the fetched ones, each sorted by name."""
+    return [read_info(path) for path in known_models().values()]
 
 
 def read_info(path: str | Path) -> ModelInfo:

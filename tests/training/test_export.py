@@ -14,21 +14,20 @@ from photochrom.errors import DataError, OutputError, RecipeError, SettingError
 from photochrom.models import read_info
 from photochrom.nets.eccv16 import ECCV16
 from photochrom.nets.lite import Lite
+from photochrom.training.decoded import Decoded, rebalancing_bias
 from photochrom.training.export import (
     LARGE,
     Card,
-    Decoded,
     export,
     export_weights,
     load_checkpoint,
-    rebalancing_bias,
     scores_of,
     to_onnx,
     with_halved_weights,
 )
+from photochrom.training.networks import load_start
 from photochrom.training.recipe import Network, load_recipe
 from photochrom.training.run import train
-from photochrom.training.task import load_start
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +138,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
 def test_another_run_can_start_from_the_weights(run, tmp_path):
     export_weights(run, tmp_path / "w.safetensors")
     network = Lite()
-    load_start(network, Network(weights=str(tmp_path / "w.safetensors")))
+    load_start(network, Network(weights=str(tmp_path / "w.safetensors")), batch=lambda: None)
     expected = load_checkpoint(run)[0].state_dict()
     for key, value in network.state_dict().items():
         torch.testing.assert_close(value, expected[key], rtol=1e-3, atol=1e-6)
@@ -149,7 +148,7 @@ def test_weights_of_another_network_are_refused(run, tmp_path):
     export_weights(run, tmp_path / "w.safetensors")
     for file in (tmp_path / "w.safetensors", tmp_path / "missing.safetensors"):
         with pytest.raises(RecipeError, match="not weights of eccv16"):
-            load_start(ECCV16(0.1), Network(name="eccv16", weights=str(file)))
+            load_start(ECCV16(0.1), Network(name="eccv16", weights=str(file)), batch=lambda: None)
 
 
 def test_scores_are_taken_from_a_report(tmp_path):

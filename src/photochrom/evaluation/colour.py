@@ -9,7 +9,7 @@ photograph is all that pooling and the bootstrap need, however many photographs 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,6 +118,31 @@ class ColourTally:
     def scores(self, seed: int = 0) -> ColourScores:
         """The pooled figures, with intervals by a paired bootstrap over photographs (gain@1 chooses its scale anew)."""
         n = len(self._mass)
+        figures = self._figures()
+        values = figures(np.ones((1, n)))[0]
+        low, high = bootstrap.interval(figures, n, seed=seed)
+        auc, balanced, gain, gain_1, scale, rmse, vivid, vivid_original = map(
+            Interval, values.tolist(), low.tolist(), high.tolist()
+        )
+        return ColourScores(auc, balanced, gain, gain_1, scale.value, rmse, vivid, vivid_original, n)
+
+    def minus(self, other: ColourTally, seed: int = 0) -> dict[str, Interval]:
+        """This system's auc, rebalanced_auc, gain_at_1 and colourfulness minus another's on the same photographs, with
+        intervals by a paired bootstrap."""
+        n = len(self._mass)
+        mine, its = self._figures(), other._figures()
+
+        def differences(counts: Floats) -> Floats:
+            return mine(counts) - its(counts)
+
+        values = differences(np.ones((1, n)))[0]
+        low, high = bootstrap.interval(differences, n, seed=seed)
+        columns = {"auc": 0, "rebalanced_auc": 1, "gain_at_1": 3, "colourfulness": 6}
+        return {name: Interval(float(values[i]), float(low[i]), float(high[i])) for name, i in columns.items()}
+
+    def _figures(self) -> Callable[[Floats], Floats]:
+        """counts [sets, photographs] -> the figures of ColourScores [sets, 8]."""
+        n = len(self._mass)
         plain, rebalanced = np.array(self._plain), np.array(self._rebalanced)
         pixels, weight = np.array(self._mass, dtype=np.float64).T
         squared, (coloured, original) = np.array(self._squared), np.array(self._colourful).T
@@ -142,12 +167,7 @@ class ColourTally:
                 axis=1,
             )
 
-        values = figures(np.ones((1, n)))[0]
-        low, high = bootstrap.interval(figures, n, seed=seed)
-        auc, balanced, gain, gain_1, scale, rmse, vivid, vivid_original = map(
-            Interval, values.tolist(), low.tolist(), high.tolist()
-        )
-        return ColourScores(auc, balanced, gain, gain_1, scale.value, rmse, vivid, vivid_original, n)
+        return figures
 
 
 def gain_index(auc: Floats) -> NDArray[np.int64]:

@@ -14,15 +14,16 @@ BLOCKS = ((64, 2, 2, 1), (128, 2, 2, 1), (256, 3, 2, 1), (512, 3, 1, 1), (512, 3
 
 
 class ECCV16(nn.Module):
-    """Lightness [N, 1, H, W] (0..100, multiples of 8) to logits [N, 313, H/4, W/4].
+    """Lightness [N, 1, H, W] (0..100, multiples of 8) to [N, outputs, H/4, W/4], by default the logits of the 313
+    bins.
 
-    width: factor on every channel count but the 313; 1 is the paper's (32.24 M parameters), 0.25 trains on a CPU.
+    width: factor on every channel count but the outputs; 1 is the paper's (32.24 M parameters), 0.25 trains on a CPU.
     Raises ValueError for a width that leaves a layer without channels.
     """
 
     stride = 4
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: float = 1.0, outputs: int = Q) -> None:
         super().__init__()
         if not width >= 1 / 64:
             raise ValueError(f"width is {width}; expected at least 1/64")
@@ -46,7 +47,7 @@ class ECCV16(nn.Module):
             nn.ConvTranspose2d(inputs, narrow, 4, 2, 1), nn.ReLU(inplace=True),
             nn.Conv2d(narrow, narrow, 3, padding=1), nn.ReLU(inplace=True),
             nn.Conv2d(narrow, narrow, 3, padding=1), nn.ReLU(inplace=True),
-            nn.Conv2d(narrow, Q, 1),
+            nn.Conv2d(narrow, outputs, 1),
         )  # fmt: skip
 
     def forward(self, lightness: Tensor) -> Tensor:

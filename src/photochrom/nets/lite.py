@@ -117,14 +117,15 @@ class Merge(nn.Module):
 
 
 class Lite(nn.Module):
-    """Lightness [N, 1, H, W] (0..100, multiples of 32) to logits [N, 313, H/4, W/4].
+    """Lightness [N, 1, H, W] (0..100, multiples of 32) to [N, outputs, H/4, W/4], by default the logits of the 313
+    bins.
 
     width: channels of the decoder at strides 16, 8, 4.
     """
 
     stride = 4
 
-    def __init__(self, width: tuple[int, int, int] = (192, 128, 96)) -> None:
+    def __init__(self, width: tuple[int, int, int] = (192, 128, 96), outputs: int = Q) -> None:
         super().__init__()
         self.encoder = Encoder()
         at4, at8, at16, at32 = (STAGES[i][-1] for i in TAPS)
@@ -132,7 +133,7 @@ class Lite(nn.Module):
         self.to16 = Merge(at32, at16, width[0])
         self.to8 = Merge(width[0], at8, width[1])
         self.to4 = Merge(width[1], at4, width[2])
-        self.head = nn.Conv2d(width[2], Q, 1)
+        self.head = nn.Conv2d(width[2], outputs, 1)
 
     def forward(self, lightness: Tensor) -> Tensor:
         at4, at8, at16, at32 = self.encoder(lightness)

@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..color import lab_to_rgb
+from ..errors import DivergedError
 from .lab_torch import rgb_to_lab
-from .task import ColorizationTask, decode
+from .task import ColorizationTask
 
 PICTURES = 12
 
@@ -39,25 +40,27 @@ class JsonLog(Callback):
         self._since = (trainer.global_step, time.monotonic())
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         step = trainer.global_step
-        if step % self.every:
+        if step % self.every or step == self._since[0] or not trainer.is_global_zero:
             return
         first, began = self._since
         seconds, self._since = time.monotonic() - began, (step, time.monotonic())
-        images = (step - first) * self.batch * trainer.world_size
+        images = (step - first) * self.batch
         rates = [group["lr"] for group in trainer.optimizers[0].param_groups]
         self._write(
             {
                 "step": step,
-                "loss": float(outputs["loss"]),
+                "loss": float(pl_module.step_loss),
                 "lr": rates,
                 "images_per_second": images / max(seconds, 1e-9),
             }
         )
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         scores = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
         self._write({"step": trainer.global_step, **scores})
 
@@ -83,7 +86,7 @@ class Pictures(Callback):
         assert isinstance(pl_module, ColorizationTask)  # the only task that there is
         rgb = batch[:PICTURES]
         lab = rgb_to_lab(rgb)
-        ab = functional.interpolate(decode(pl_module(lab[:, :1])), lab.shape[2:], mode="bilinear", align_corners=False)
+        ab = functional.interpolate(pl_module.colours(lab[:, :1]), lab.shape[2:], mode="bilinear", align_corners=False)
         rows = []
         for colours in (torch.zeros_like(ab), ab, lab[:, 1:]):
             pixels = torch.cat([lab[:, :1], colours], 1).permute(0, 2, 3, 1).float().cpu().numpy()
@@ -105,7 +108,7 @@ class SaveAtEnd(Callback):
         self.path = path
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self.path, weights_only=False)
 
 
 class StopOnSignal(Callback):
@@ -129,3 +132,33 @@ class StopOnSignal(Callback):
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         for number, handler in getattr(self, "_before", {}).items():
             signal.signal(number, handler)
+
+
+class StopOnNan(Callback):
+    """Ends a training whose loss is no longer a number, with the last good checkpoint kept: raises DivergedError.
+
+    The loss is noted at every step, but read only every `every` steps and before a checkpoint is written, since reading
+    it makes a GPU wait.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self._bad: Tensor | None = None
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        bad = ~torch.isfinite(pl_module.step_loss)
+        self._bad = bad if self._bad is None else self._bad | bad
+        if trainer.global_step % self.every == 0:
+            self._check(trainer.global_step)
+
+    def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        self._check(trainer.global_step)
+
+    def _check(self, step: int) -> None:
+        if self._bad is not None and bool(self._bad):
+            raise DivergedError(
+                f"the loss was not a finite number before step {step}; the last good checkpoint is kept: "
+                "lower optimizer.lr or set optimizer.clip, and go on with --resume"
+            )

@@ -20,15 +20,18 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from .. import ab_bins
 from ..atomic_file import part_file
-from ..errors import DataError, ModelError, SettingError
+from ..errors import DataError, ModelError
 from ..models import CONTRACT, open_session
+from .checkpoints import read_checkpoint
+from .decoded import decoded
+from .networks import build_network
 from .recipe import recipe_from_dict
-from .task import build_network
+from .task import build_head
 
 OPSET = 17
 SAME_COLOUR = 0.05  # ab units that ONNX Runtime may differ from PyTorch
@@ -64,48 +67,15 @@ def scores_of(report: Path, name: str) -> str:
     return json.dumps({"photographs": f"{content['photographs']} of {content['data']}, {content['half']} half", **kept})
 
 
-class Decoded(nn.Module):
-    """network + decode: (lightness, temperature) -> (ab, probabilities).
-
-    bias: [313], added to the logits. A network trained with class weights w tends to w * p(colour), normalised; adding
-    (r - 1) * log w afterwards gives the network of the weights w^r.
-    """
-
-    centres: Tensor
-    bias: Tensor
-
-    def __init__(self, network: nn.Module, bias: NDArray[np.float64] | None = None) -> None:
-        super().__init__()
-        self.network = network
-        self.stride = network.stride
-        self.register_buffer("centres", torch.tensor(ab_bins.CENTRES, dtype=torch.float32))
-        offset = np.zeros(ab_bins.Q) if bias is None else bias
-        self.register_buffer("bias", torch.tensor(offset, dtype=torch.float32)[:, None, None])
-
-    def forward(self, lightness: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.network(lightness) + self.bias
-        # The bins last: softmax and expectation then run along memory.
-        last = logits.permute(0, 2, 3, 1)
-        ab = torch.matmul(torch.softmax(last / temperature, dim=-1), self.centres).permute(0, 3, 1, 2)
-        return ab, torch.softmax(last, dim=-1).permute(0, 3, 1, 2)
-
-
 def load_checkpoint(path: Path) -> tuple[nn.Module, NDArray[np.float64], dict[str, Any]]:
     """The network (averaged weights where the run kept them, eval mode), the prior and the recipe of a checkpoint.
 
     path: a run's folder or a .ckpt file. Read by the restricted unpickler only. Raises DataError.
     """
-    file = path / "last.ckpt" if path.is_dir() else path
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise DataError(f"{file}: not there; expected a run's folder or a checkpoint") from error
-    except Exception as error:  # torch.load raises what the damage happens to cause
-        raise DataError(f"{file}: not a checkpoint that can be read safely ({error})") from error
-    if not isinstance(content, dict) or "photochrom" not in content:
-        raise DataError(f"{file}: not a checkpoint of `photochrom train`")
-    recipe = recipe_from_dict(content["photochrom"]["recipe"], str(file))
-    network = build_network(recipe.network)
+    content = read_checkpoint(path)
+    recipe = recipe_from_dict(content["photochrom"]["recipe"], str(path))
+    head = build_head(recipe, np.full(ab_bins.Q, 1 / ab_bins.Q))
+    network = build_network(recipe.network, head.channels)
     prefix = "network."
     state = {k.removeprefix(prefix): v for k, v in content["state_dict"].items() if k.startswith(prefix)}
     network.load_state_dict(state)
@@ -114,28 +84,20 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, NDArray[np.float64], dict[st
     return network.eval(), np.array(content["photochrom"]["prior"]), trained
 
 
-def rebalancing_bias(prior: NDArray[np.float64], lam: float, strength: float) -> NDArray[np.float64]:
-    """What to add to the logits of a network trained with lambda `lam`, so that its class weights act with exponent
-    `strength`: 1 leaves it as trained, 0 undoes the rebalancing (see Decoded)."""
-    if not 0 <= strength <= 2:
-        raise SettingError(f"rebalance is {strength}; expected 0..2")
-    return (strength - 1) * np.log(ab_bins.class_weights(prior, lam))
-
-
 def export(
     checkpoint: Path, target: Path, card: Card, rebalance: float = 1.0, half: bool = True, overwrite: bool = False
 ) -> None:
     """Write the network of `checkpoint` to `target`. rebalance: see rebalancing_bias. Raises as write_model, and
     DataError."""
     network, prior, trained = load_checkpoint(checkpoint)
-    lam = trained["recipe"]["loss"]["lam"]
-    decoded = Decoded(network, rebalancing_bias(prior, lam, rebalance)).eval()
+    recipe = recipe_from_dict(trained["recipe"], str(checkpoint))
+    whole = decoded(network, build_head(recipe, prior), prior, recipe.loss.lam, rebalance)
     training = {"rebalance": rebalance, **trained}
-    write_model(decoded, target, card, training=training, half=half, overwrite=overwrite)
+    write_model(whole, target, card, training=training, half=half, overwrite=overwrite)
 
 
 def write_model(
-    decoded: nn.Module,
+    whole: nn.Module,
     target: Path,
     card: Card,
     *,
@@ -146,23 +108,23 @@ def write_model(
     """Write a network with its decode to `target`, once the graph has shown that it keeps the contract and agrees with
     PyTorch.
 
-    decoded: has `stride`; (lightness, temperature) -> (ab,) or (ab, probabilities). training: how it came about, for
+    whole: has `stride`; (lightness, temperature) -> (ab,) or (ab, probabilities). training: how it came about, for
     the metadata. half: store large weights as float16, if the colours stay the same (computation stays float32).
     Raises ModelError, OutputError.
     """
-    model = to_onnx(decoded)
-    if (difference := _difference(model, decoded)) > SAME_COLOUR:
+    model = to_onnx(whole)
+    if (difference := _difference(model, whole)) > SAME_COLOUR:
         raise ModelError(
             f"the exported graph differs from PyTorch by {difference:.3f} ab units; expected {SAME_COLOUR}"
         )
     if half:
         halved = with_halved_weights(model)
-        if _difference(halved, decoded) <= SAME_COLOUR:  # or else the network needs its weights whole
+        if _difference(halved, whole) <= SAME_COLOUR:  # or else the network needs its weights whole
             model = halved
     metadata = {
         "name": card.name,
         "version": card.version,
-        "stride": str(decoded.stride),
+        "stride": str(whole.stride),
         "native_size": str(card.native_size),
         "temperature": str(card.temperature),
         "training_data": card.training_data,
@@ -186,16 +148,16 @@ def export_weights(checkpoint: Path, target: Path, overwrite: bool = False) -> N
         save_file({k: v.half().contiguous() if v.is_floating_point() else v for k, v in state.items()}, part)
 
 
-def to_onnx(decoded: nn.Module) -> onnx.ModelProto:
+def to_onnx(whole: nn.Module) -> onnx.ModelProto:
     """The graph of (lightness, temperature) -> (ab,) or (ab, probabilities) in float32, with free N, H and W."""
     buffer = io.BytesIO()
     example = (torch.full((1, 1, 64, 96), 50.0), torch.tensor([ab_bins.TEMPERATURE]))
     with torch.inference_mode():
-        outputs = ["ab", "probabilities"][: len(decoded(*example))]
+        outputs = ["ab", "probabilities"][: len(whole(*example))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecation notices; the checks below decide
         torch.onnx.export(
-            decoded,
+            whole,
             example,
             buffer,  # type: ignore[arg-type]
             input_names=["lightness", "temperature"],
@@ -234,7 +196,7 @@ def _fuse_pads(model: onnx.ModelProto) -> None:
             graph.node.remove(node)
 
 
-def _difference(model: onnx.ModelProto, decoded: nn.Module) -> float:
+def _difference(model: onnx.ModelProto, whole: nn.Module) -> float:
     """The most that ONNX Runtime's colours differ from PyTorch's, in ab units, on smooth shapes with grain."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     random = torch.Generator().manual_seed(0)
@@ -243,7 +205,7 @@ def _difference(model: onnx.ModelProto, decoded: nn.Module) -> float:
     temperature = torch.tensor([ab_bins.TEMPERATURE])
     (found,) = session.run(["ab"], {"lightness": lightness.numpy(), "temperature": temperature.numpy()})
     with torch.inference_mode():
-        return float(np.abs(found - decoded(lightness, temperature)[0].numpy()).max())
+        return float(np.abs(found - whole(lightness, temperature)[0].numpy()).max())
 
 
 def with_halved_weights(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -60,14 +60,18 @@ class RebalancedCrossEntropy(nn.Module):
         weights = torch.from_numpy(ab_bins.class_weights(prior, lam)).float()
         self.register_buffer("class_weights", weights, persistent=False)
 
-    def forward(self, logits: Tensor, ab: Tensor) -> Tensor:
+    def summed(self, logits: Tensor, ab: Tensor) -> tuple[Tensor, Tensor]:
+        """(sum over the pixels, number of pixels) of photographs that are not near grey."""
         bins, soft = self.targets(ab)
         # Only the k non-zero terms of the soft code: the full [N, 313, h, w] target is never made.
         log_probability = functional.log_softmax(logits.float(), dim=1).gather(1, bins)
         cross_entropy = -(soft * log_probability).sum(1)  # [N, h, w]
         weight = self.class_weights[bins[:, 0]] * coloured(ab)[:, None, None]
-        pixels = coloured(ab).sum() * cross_entropy[0].numel()
-        return (weight * cross_entropy).sum() / pixels.clamp(min=1)
+        return (weight * cross_entropy).sum(), coloured(ab).sum() * cross_entropy[0].numel()
+
+    def forward(self, logits: Tensor, ab: Tensor) -> Tensor:
+        total, pixels = self.summed(logits, ab)
+        return total / pixels.clamp(min=1)
 
 
 def coloured(ab: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import types
 import typing
 from dataclasses import dataclass, field
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,22 @@ from ..errors import RecipeError
 
 @dataclass(frozen=True)
 class Network:
-    """name: lite or eccv16; width: factor on eccv16's channels; pretrained: ImageNet weights for lite's encoder;
-    frozen_blocks: how many of lite's encoder blocks stay as pretrained (0: all of it learns); weights: a .safetensors
-    file made by `photochrom export` to start from instead."""
+    """name: lite, eccv16, larsson or dahl; width: factor on the channels (not lite's); pretrained: ImageNet weights for
+    lite's encoder; frozen_blocks: how many of lite's encoder blocks stay as pretrained (0: all of it learns); weights:
+    a .safetensors file made by `photochrom export` to start from instead, but for the parameters whose names begin with
+    `weights_without`; trunk: a VGG-16 state dict (.pth, .safetensors) for larsson and dahl; initialisation of what is
+    not loaded: kmeans, pca or gaussian (data-dependent, Kraehenbuehl et al. 2016), or default (PyTorch's); frozen_norm:
+    BatchNorm keeps its statistics, for fine-tuning, or to train alike on any number of processes without GPUs."""
 
     name: str = "lite"
     width: float = 1.0
     pretrained: bool = True
     frozen_blocks: int = 0
     weights: str = ""
+    weights_without: str = ""
+    trunk: str = ""
+    initialisation: str = "default"
+    frozen_norm: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,8 +54,12 @@ class Data:
 
 @dataclass(frozen=True)
 class Loss:
-    """lam, k, sigma: section 2 of the paper; prior_photographs: how many photographs the prior is measured on."""
+    """name: classification, regression, hue-chroma or uv (training/heads.py); lam (1: no rebalancing), k, sigma: of
+    section 2 of the paper, for classification; positions: places of a crop at which larsson is trained (0: all of
+    them); prior_photographs: how many photographs the prior is measured on."""
 
+    name: str = "classification"
+    positions: int = 0
     lam: float = ab_bins.LAMBDA
     k: int = ab_bins.NEIGHBOURS
     sigma: float = ab_bins.SIGMA
@@ -79,11 +91,13 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Training:
-    """visits: photographs seen in all (steps = visits / batch); ema: decay of the averaged weights; precision: "auto"
-    is 32 on a CPU and bf16-mixed on CUDA; threads: 0 leaves it to PyTorch; the rest in steps or minutes."""
+    """visits: photographs seen in all (steps = visits / batch); batch: photographs of a step, over all processes and
+    accumulated parts; accumulate: parts that a process takes them in; ema: decay of the averaged weights; precision:
+    "auto" is 32 on a CPU and bf16-mixed on CUDA; threads: 0 leaves it to PyTorch; the rest in steps or minutes."""
 
     visits: int = 300_000
     batch: int = 32
+    accumulate: int = 1
     ema: float = 0.998
     seed: int = 0
     precision: str = "auto"
@@ -115,8 +129,16 @@ class Recipe:
 
 def bundled_recipes() -> list[str]:
     """Names of the recipes that ship with photochrom."""
-    folder = resources.files("photochrom.training") / "recipes"
-    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+    return sorted(_recipe_files())
+
+
+def _recipe_files() -> dict[str, Traversable]:
+    """Name -> file; those of a folder within are named folder/name."""
+    found: dict[str, Traversable] = {}
+    for item in (resources.files("photochrom.training") / "recipes").iterdir():
+        inner = [(f"{item.name}/", file) for file in item.iterdir()] if item.is_dir() else [("", item)]
+        found |= {prefix + f.name.removesuffix(".toml"): f for prefix, f in inner if f.name.endswith(".toml")}
+    return found
 
 
 def load_recipe(name_or_path: str, settings: list[str] | None = None) -> Recipe:
@@ -124,12 +146,13 @@ def load_recipe(name_or_path: str, settings: list[str] | None = None) -> Recipe:
 
     Raises RecipeError naming the file, the key, what was found and what was expected.
     """
-    if name_or_path in bundled_recipes():
-        text = (resources.files("photochrom.training") / "recipes" / f"{name_or_path}.toml").read_text("utf-8")
+    bundled = _recipe_files()
+    if name_or_path in bundled:
+        text = bundled[name_or_path].read_text("utf-8")
     elif Path(name_or_path).is_file():
         text = Path(name_or_path).read_text("utf-8")
     else:
-        known = ", ".join(bundled_recipes())
+        known = ", ".join(sorted(bundled))
         raise RecipeError(f"{name_or_path}: no such recipe; expected a TOML file or one of: {known}")
     try:
         content = tomllib.loads(text)

@@ -7,12 +7,17 @@
     pictures/     grey | coloured | original at every validation
     events...     TensorBoard
 
-Single machine:  photochrom train lite --data SHARDS -o runs/lite
-Go on:           photochrom train lite --data SHARDS -o runs/lite --resume
+One process:   photochrom train lite --data SHARDS -o runs/lite
+Go on:         photochrom train lite --data SHARDS -o runs/lite --resume
+8 GPUs:        torchrun --nproc-per-node 8 -m photochrom train full --data IMAGENET -o runs/full
+2 nodes of 8:  torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 -m photochrom ...
+
+batch is that of a step over all processes, so the same recipe gives the same training on any number of them.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import platform
@@ -23,22 +28,42 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
+from ..atomic_file import part_file
 from ..errors import DataError, RecipeError
-from .callbacks import JsonLog, Pictures, SaveAtEnd, StopOnSignal
+from .callbacks import JsonLog, Pictures, SaveAtEnd, StopOnNan, StopOnSignal
+from .checkpoints import AtomicCheckpoints, refuse_another
 from .data import CropSettings, Positions, TrainingPhotos, ValidationPhotos, find_photos, fingerprint
+from .lab_torch import rgb_to_lab
+from .networks import load_start
 from .prior import load_prior, measure_prior, save_prior
+from .processes import Processes, processes, trainer_options
+from .progress import TrainingProgress
 from .recipe import Recipe
-from .task import ColorizationTask, load_start
+from .task import Batch, ColorizationTask
 
 log = logging.getLogger(__name__)
 
 VALIDATION_PHOTOGRAPHS = 512  # at most, of the held-out share
+INITIAL_PHOTOGRAPHS = 16  # that a data-dependent initialisation looks at
 CHECKPOINT = "last.ckpt"
+
+
+class Numbered(Dataset[Batch]):
+    """position -> (crop, position): what is drawn at random in a step is a function of the position too."""
+
+    def __init__(self, photographs: TrainingPhotos) -> None:
+        self.photographs = photographs
+
+    def __getitem__(self, position: int) -> Batch:
+        return self.photographs[position], torch.tensor(position)
 
 
 class PhotoDataModule(lightning.LightningDataModule):
@@ -51,30 +76,43 @@ class PhotoDataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         trainer = self.trainer
         assert trainer is not None  # set by Lightning before it asks for loaders
+        settings = self.recipe.training
+        parts = settings.accumulate  # of a step, in one process
         positions = Positions(
-            trainer.global_step, self.recipe.steps, self.recipe.training.batch, trainer.global_rank, trainer.world_size
+            trainer.global_step * parts,
+            self.recipe.steps * parts,
+            settings.batch // (parts * trainer.world_size),
+            trainer.global_rank,
+            trainer.world_size,
         )
         workers = self.recipe.data.workers
         return DataLoader(
-            self.training, batch_sampler=positions, num_workers=workers, prefetch_factor=4 if workers else None
+            Numbered(self.training),
+            batch_sampler=positions,
+            num_workers=workers,
+            prefetch_factor=4 if workers else None,
+            pin_memory=torch.cuda.is_available(),
         )
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(self.validation, batch_size=self.recipe.training.batch)
+        return DataLoader(self.validation, batch_size=min(self.recipe.training.batch, 64))
 
 
-def train(recipe: Recipe, data: Path, run: Path, resume: bool = False) -> int:
+def train(recipe: Recipe, data: str | Path, run: Path, resume: bool = False) -> int:
     """Train `recipe` on `data` into the folder `run`; returns the exit code: 0 done, 130 / 143 stopped by a signal.
 
-    Raises DataError (no photographs, a run already there without `resume`, nothing to resume) and RecipeError.
+    Raises DataError (no photographs, a run already there without `resume`, nothing to resume), RecipeError,
+    DivergedError and OutputError (a full disk); the last good checkpoint is kept.
     """
+    together = processes()
     checkpoint = run / CHECKPOINT
     if checkpoint.exists() and not resume:
         raise DataError(f"{run}: holds a run already; expected a new folder, or --resume to go on with it")
     if resume and not checkpoint.exists():
         raise DataError(f"{checkpoint}: not there; expected a run that has saved a checkpoint, or no --resume")
-    if recipe.data.size % 32:
-        raise RecipeError(f"data.size is {recipe.data.size}; expected a multiple of 32")
+    _check(recipe, together)
+    if resume:
+        refuse_another(checkpoint, recipe)
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
 
@@ -85,36 +123,59 @@ def train(recipe: Recipe, data: Path, run: Path, resume: bool = False) -> int:
         raise DataError(f"{data}: every photograph falls into the validation share; expected more photographs")
     run.mkdir(parents=True, exist_ok=True)
     data_print = fingerprint(entries)
-    prior_file = run / "prior.npz"
-    if not prior_file.exists():
-        log.info("measuring the prior on %d photographs", min(len(entries), recipe.loss.prior_photographs))
-        prior = measure_prior(entries, recipe.loss.prior_photographs, recipe.training.seed)
-        save_prior(prior_file, prior, min(len(entries), recipe.loss.prior_photographs), data_print)
-    _write_description(run / "run.json", recipe, data, data_print, len(entries))
+    prior = _prior(recipe, entries, run / "prior.npz", data_print)
+    _write_description(run / "run.json", recipe, str(data), data_print, len(entries), together)
 
     lightning.seed_everything(recipe.training.seed, verbose=False)
-    task = ColorizationTask(recipe, load_prior(prior_file))
-    if not resume:
-        load_start(task.network, recipe.network)
+    task = ColorizationTask(recipe, prior)
     crops = CropSettings(recipe.data.size, (recipe.data.least_area, 1.0), recipe.data.mirror)
-    module = PhotoDataModule(
-        recipe, TrainingPhotos(entries, crops, recipe.training.seed), ValidationPhotos(kept_out, recipe.data.size)
-    )
+    photographs = TrainingPhotos(entries, crops, recipe.training.seed)
+    if not resume:
+        load_start(task.network, recipe.network, lambda: _first_lightness(photographs), recipe.training.seed)
+    module = PhotoDataModule(recipe, photographs, ValidationPhotos(kept_out, recipe.data.size))
     stop = StopOnSignal()
     _silence()
-    trainer = _trainer(recipe, run, stop, bool(kept_out))
+    trainer = _trainer(recipe, run, stop, bool(kept_out), together)
     # weights_only: the restricted unpickler; a checkpoint is data, never code.
     trainer.fit(task, datamodule=module, ckpt_path=checkpoint if resume else None, weights_only=True)
     return stop.exit_code
 
 
-def _trainer(recipe: Recipe, run: Path, stop: StopOnSignal, validate: bool) -> lightning.Trainer:
+def _check(recipe: Recipe, together: Processes) -> None:
+    if recipe.data.size % 32:
+        raise RecipeError(f"data.size is {recipe.data.size}; expected a multiple of 32")
+    parts = recipe.training.accumulate * together.count
+    if recipe.training.accumulate < 1 or recipe.training.batch % parts:
+        raise RecipeError(
+            f"training.batch is {recipe.training.batch}, for {together.count} processes and training.accumulate "
+            f"{recipe.training.accumulate}; expected a multiple of their product"
+        )
+
+
+def _prior(recipe: Recipe, entries: Any, file: Path, data_print: str) -> NDArray[np.float64]:
+    """The run's prior: measured by the first process that gets here, else read."""
+    if not file.exists():
+        count = min(len(entries), recipe.loss.prior_photographs)
+        log.info("measuring the prior on %d photographs", count)
+        prior = measure_prior(entries, recipe.loss.prior_photographs, recipe.training.seed)
+        with part_file(file, overwrite=True) as part:
+            save_prior(part, prior, count, data_print)
+    return load_prior(file)
+
+
+def _first_lightness(photographs: TrainingPhotos) -> Tensor:
+    """[N, 1, size, size] of the first photographs that the training will show."""
+    crops = torch.stack([photographs[position] for position in range(INITIAL_PHOTOGRAPHS)])
+    return rgb_to_lab(crops)[:, :1]
+
+
+def _trainer(recipe: Recipe, run: Path, stop: StopOnSignal, validate: bool, together: Processes) -> lightning.Trainer:
     settings = recipe.training
-    cuda = torch.cuda.is_available()
     if settings.precision != "auto":
         precision = settings.precision
     else:
-        precision = "bf16-mixed" if cuda else "32-true"  # bf16 is slower on CPUs, even those that have it
+        # bf16 is slower on CPUs, even those that have it
+        precision = "bf16-mixed" if torch.cuda.is_available() else "32-true"
     schedule: dict[str, Any] = {}
     if settings.checkpoint_every:
         schedule["every_n_train_steps"] = settings.checkpoint_every
@@ -124,27 +185,32 @@ def _trainer(recipe: Recipe, run: Path, stop: StopOnSignal, validate: bool) -> l
         ModelCheckpoint(run, filename=Path(CHECKPOINT).stem, enable_version_counter=False, **schedule),
         LearningRateMonitor("step"),
         JsonLog(run / "log.jsonl", settings.log_every, settings.batch),
+        TrainingProgress(recipe.steps, settings.batch),
         stop,
         SaveAtEnd(run / CHECKPOINT),
+        StopOnNan(settings.log_every),
     ]
     if settings.ema:
         callbacks.append(EMAWeightAveraging(decay=settings.ema))
     if validate:
         callbacks.append(Pictures(run / "pictures"))
     return lightning.Trainer(
-        accelerator="gpu" if cuda else "cpu",
+        **trainer_options(together),  # type: ignore[arg-type]
         precision=precision,  # type: ignore[arg-type]
         max_steps=recipe.steps,
         max_epochs=-1,
-        val_check_interval=settings.validate_every if validate else None,
+        accumulate_grad_batches=settings.accumulate,
+        val_check_interval=settings.validate_every * settings.accumulate if validate else None,
         limit_val_batches=None if validate else 0,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         gradient_clip_val=recipe.optimizer.clip or None,
         logger=TensorBoardLogger(run, name="", version=""),
         callbacks=callbacks,
+        plugins=[AtomicCheckpoints()],
         log_every_n_steps=settings.log_every,
         enable_model_summary=False,
+        enable_progress_bar=False,  # TrainingProgress is one
         use_distributed_sampler=False,  # Positions splits over ranks itself
     )
 
@@ -162,11 +228,15 @@ def _silence() -> None:
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
 
 
-def _write_description(path: Path, recipe: Recipe, data: Path, data_print: str, photographs: int) -> None:
+def _write_description(
+    path: Path, recipe: Recipe, data: str, data_print: str, photographs: int, together: Processes
+) -> None:
     packages = ("photochrom", "torch", "lightning", "numpy", "pillow")
     description = {
         "recipe": recipe.to_dict(),
-        "data": {"path": str(data), "photographs": photographs, "fingerprint": data_print},
+        "data": {"path": data, "photographs": photographs, "fingerprint": data_print},
+        "processes": dataclasses.asdict(together),
         "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
     }
-    path.write_text(json.dumps(description, indent=2) + "\n")
+    with part_file(path, overwrite=True) as part:
+        part.write_text(json.dumps(description, indent=2) + "\n")

