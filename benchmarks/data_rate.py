@@ -15,6 +15,7 @@ import logging
 import os
 import statistics
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning.*")  # no validation here, and its own deprecations
 
     recipe = load_recipe(options.recipe, options.set)
     if recipe.training.threads:
@@ -126,9 +128,7 @@ def main() -> int:
         "step_images_per_second": statistics.median(step),
         "ratio": statistics.median(d / s for d, s in zip(data, step, strict=True)),
     }
-    print(
-        f"the data path delivers {result['ratio']:.1f} times what the training step takes (at least {AT_LEAST:g} wanted)"
-    )
+    print(f"the data path delivers {result['ratio']:.1f} times what the step takes; at least {AT_LEAST:g} are wanted")
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
     return 0 if result["ratio"] >= AT_LEAST else 1

@@ -35,11 +35,50 @@ def test_a_model_is_found_by_bundled_name_or_path(
 ) -> None:
     (tmp_path / "lite.onnx").write_bytes(tiny_model.read_bytes())
     monkeypatch.setattr(models, "WEIGHTS", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
     assert models.find_model("lite") == tmp_path / "lite.onnx"
     assert models.find_model(tiny_model) == tiny_model and models.find_model(str(tiny_model)) == tiny_model
     assert [info.path for info in models.list_models()] == [tmp_path / "lite.onnx"]
     with pytest.raises(ModelError, match="lighter: no model of that name and no such file; expected one of: lite;"):
         models.find_model("lighter")
+
+
+def test_fetched_models_come_after_bundled_ones(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = models.cache_folder()
+    assert folder == tmp_path / "photochrom"
+    with pytest.raises(ModelError, match=r"; to download it, run: photochrom models fetch eccv16$"):
+        models.find_model("eccv16")
+    folder.mkdir()
+    for name in ("eccv16", "lite", "about"):
+        (folder / f"{name}.onnx").write_bytes(tiny_model.read_bytes())
+    (folder / "eccv16.safetensors").touch()
+    assert models.find_model("eccv16") == folder / "eccv16.onnx"
+    assert models.find_model("lite") == models.WEIGHTS / "lite.onnx"
+    expected = [models.WEIGHTS / "lite.onnx", folder / "about.onnx", folder / "eccv16.onnx"]
+    assert [info.path for info in models.list_models()] == expected
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "eccv16").touch()
+    assert models.find_model("eccv16") == folder / "eccv16.onnx"
+
+
+def test_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # to be ignored, says the specification
+    assert models.cache_folder() == tmp_path / ".cache" / "photochrom"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert models.cache_folder() == tmp_path / ".cache" / "photochrom"
+
+
+def test_a_user_without_a_home_still_has_the_bundled_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(models.Path, "home", homeless)
+    assert models.known_models() == models.bundled_models() != {}
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x07" * 500])

@@ -22,6 +22,15 @@ from photochrom.nets.vgg16 import NAMES, VGG16Trunk
 PUBLISHED = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """The networks are small: several threads would mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def lightness():
     return torch.from_numpy(color.rgb2lab(data.astronaut()[:256:4, :384:4])[None, None, ..., 0]).float()  # [1,1,64,96]

@@ -38,7 +38,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(small_disk):
 
 def test_a_loss_that_is_no_number_stops_the_training(photo_tars, tmp_path):
     settings = [*SETTINGS, "training.visits=40", "loss.name=regression", "optimizer.lr=1e20"]
-    with pytest.raises(DivergedError, match="lower optimizer.lr"):
+    with pytest.raises(DivergedError, match="the loss was not a finite number"):
         train(load_recipe("full", settings), photo_tars, tmp_path / "run")
     if (tmp_path / "run" / "last.ckpt").exists():
         state = read_checkpoint(tmp_path / "run")["state_dict"]

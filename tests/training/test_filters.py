@@ -28,7 +28,7 @@ def test_pca_gives_the_principal_directions():
         set_filters(layer, torch.from_numpy(values).float(), "pca", generator())
     directions = np.linalg.eigh(np.cov(values.T))[1][:, ::-1].T[:4]
     overlap = np.abs((layer.weight.detach().numpy() * directions).sum(1))
-    np.testing.assert_allclose(overlap, 1, atol=1e-3)
+    np.testing.assert_allclose(overlap, 1, atol=1e-2)  # three rounds of an iteration
     assert not layer.bias.any()
 
 
@@ -92,7 +92,7 @@ def test_a_transposed_convolution_leaves_no_chequerboard():
 
 
 def test_a_transposed_convolution_is_the_convolution_at_each_cell():
-    """Its filter sees the same 2x2 cells of the input, in the same orientation, as a convolution of the same patches."""
+    """Its filter sees the same 2x2 cells of the input, the same way round, as a convolution of the same patches."""
     x = torch.randn(8, 5, 16, 16, generator=generator())
     up, flat = nn.ConvTranspose2d(5, 4, 4, 2, 1), nn.Conv2d(5, 4, 2, padding=1)
     with torch.no_grad():

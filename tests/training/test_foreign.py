@@ -84,9 +84,9 @@ def without_samples(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-@pytest.mark.parametrize("width", [SMALL, 1.0])
-def test_random_numbers_under_the_published_keys(kind, width, lightness, tmp_path):
-    state = random_state(kind, width)
+def test_random_numbers_under_the_published_keys(kind, lightness, tmp_path):
+    """At a sixteenth of the width; benchmarks/import_published.py does it at full size."""
+    state = random_state(kind)
     torch.save(state, tmp_path / "w.pth")
     done = import_model(tmp_path / "w.pth", tmp_path / "mine.onnx")
     found, expected = run(done.model, lightness), expected_ab(kind, state, lightness, 0.38)
@@ -99,8 +99,6 @@ def test_random_numbers_under_the_published_keys(kind, width, lightness, tmp_pat
     kept = load_file(tmp_path / "mine.safetensors")
     assert kept.keys() == state.keys() - {"model_out.weight"}
     assert all(torch.equal(kept[key], state[key]) for key in kept)
-    for path in tmp_path.iterdir():
-        path.unlink()  # 400 MB at full width
 
 
 def test_probabilities_are_those_of_the_network(lightness, tmp_path):
@@ -119,7 +117,10 @@ def test_files_of_old_pytorch_and_of_half_precision(kind, lightness, tmp_path):
     assert np.abs(_imported(tmp_path / "old.pth", lightness) - expected_ab(kind, state, lightness, 0.38)).max() < 1e-3
     half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     save_file(half, tmp_path / "half.safetensors")
-    expected = expected_ab(kind, half, lightness, 0.38)
+    exact = (
+        {"model_out.weight": state["model_out.weight"]} if kind == "eccv16" else {}
+    )  # rounded, yet known as the bins
+    expected = expected_ab(kind, half | exact, lightness, 0.38)
     assert np.abs(_imported(tmp_path / "half.safetensors", lightness) - expected).max() < 1e-3
     own = {k: v for k, v in state.items() if k != "model_out.weight"}  # as `photochrom export` writes them
     save_file(own, tmp_path / "own.safetensors")

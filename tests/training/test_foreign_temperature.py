@@ -90,6 +90,16 @@ def test_logits_that_say_nothing_leave_it_undecided():
     json.dumps(fit(opposite).to_dict(), allow_nan=False)
 
 
+def test_a_minimum_by_chance_is_not_taken_for_a_sign():
+    """Noise with a trace of the truth has its least cross-entropy at some T; here at 1."""
+    random = np.random.default_rng(0)
+    faint = [c._replace(logits=0.03 * c.logits + random.normal(0, 3, c.logits.shape)) for c in table_network(False)]
+    measured = fit(scaled(faint, 1 / fit(faint).plain.temperature))
+    assert measured.plain.temperature == pytest.approx(1, rel=1e-3)
+    assert measured.rebalanced.temperature == pytest.approx(1, rel=0.5)
+    assert measured.decision == "undecided"
+
+
 class Lite(torch.nn.Module):
     """The bundled model's logits, times a factor. It was trained with class weights and nothing folded in."""
 

@@ -3,7 +3,6 @@
 import io
 import os
 import tarfile
-import tracemalloc
 from pathlib import Path
 
 import fsspec
@@ -11,13 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fsspec.implementations.dirfs import DirFileSystem
 from PIL import Image
 
 from photochrom.errors import DataError
-from photochrom.training import block_cache, hub, parquet_source, tar_source
+from photochrom.training import block_cache, parquet_source, tar_source
 from photochrom.training.locations import expand_braces
-from photochrom.training.photo_list import Builder, PhotoList, fingerprint
+from photochrom.training.photo_list import fingerprint
 from photochrom.training.photograph import decode
 from photochrom.training.sources import find_photos
 
@@ -274,61 +272,6 @@ def test_an_empty_folder_says_so(tmp_path):
         find_photos(tmp_path)
 
 
-class Hub(DirFileSystem):
-    """The hub's file system, as a folder here."""
-
-    protocol = "hf"
-
-    def unstrip_protocol(self, name):
-        return f"hf://{name}"
-
-    @classmethod
-    def _strip_protocol(cls, path):
-        return path.removeprefix("hf://")
-
-
-@pytest.fixture
-def fake_hub(tmp_path, monkeypatch):
-    root = tmp_path / "hub"
-    (root / "datasets").mkdir(parents=True)
-    fs = Hub(path=str(root), fs=fsspec.filesystem("file"))
-    monkeypatch.setattr("photochrom.training.locations._open_filesystem", lambda url: (fs, url.removeprefix("hf://")))
-    monkeypatch.chdir(tmp_path)
-    return root / "datasets"
-
-
-def test_a_data_set_of_the_hub(photo_folder, fake_hub):
-    photographs = encoded(photo_folder)
-    place = fake_hub / "owner" / "train-tickets" / "data"
-    place.mkdir(parents=True)
-    write_parquet(place / "train-00000-of-00001.parquet", photographs[:30])
-    write_parquet(place / "validation-00000-of-00001.parquet", photographs[30:])
-    for data in ("owner/train-tickets", "hf://datasets/owner/train-tickets"):
-        photos = find_photos(data)
-        assert len(photos) == 30 and photos[0].key == "train-00000-of-00001.parquet:0"
-        assert np.array_equal(decode(photos[7]), Image.open(io.BytesIO(photographs[7])))
-    assert len(find_photos("hf://datasets/owner/train-tickets/data/validation-*.parquet")) == 10
-
-
-def test_the_hubs_own_parquet_is_taken_where_there_is_no_other(photo_folder, fake_hub):
-    (fake_hub / "owner" / "zips").mkdir(parents=True)
-    copy = fake_hub / "owner" / f"zips@{hub.CONVERTED}" / "default" / "partial-train"
-    copy.mkdir(parents=True)
-    write_parquet(copy / "0000.parquet", encoded(photo_folder))
-    assert len(find_photos("owner/zips")) == 40
-
-
-def test_a_data_set_without_parquet_or_not_there_is_named(fake_hub):
-    with pytest.raises(DataError, match=r"owner/none: no such folder here.*no Parquet files"):
-        find_photos("owner/none")
-
-
-def test_a_folder_of_that_name_comes_before_the_hub(photo_folder, fake_hub, tmp_path):
-    (tmp_path / "owner" / "photos").mkdir(parents=True)
-    (tmp_path / "owner" / "photos" / "a.png").write_bytes(encoded(photo_folder)[0])
-    assert len(find_photos("owner/photos")) == 1
-
-
 def test_a_network_that_fails_for_a_moment_is_asked_again(photo_tars, memory, monkeypatch):
     memory.pipe("/a.tar", (photo_tars / "train-0000.tar").read_bytes())
     monkeypatch.setattr(block_cache, "WAITS", (0, 0))
@@ -346,43 +289,3 @@ def test_a_network_that_fails_for_a_moment_is_asked_again(photo_tars, memory, mo
 def _fail(failures):
     if failures:
         raise failures.pop(0)
-
-
-def test_a_list_of_a_million_is_small():
-    """Some 100 bytes a photograph, measured on 50,000 of ImageNet's names."""
-    builder = Builder()
-    builder.sources.append(None)
-    tracemalloc.start()
-    for i in range(50_000):
-        builder.add(f"n01440764/n01440764_{i:05d}.JPEG", 0, i * 100_000, 100_000)
-    photos = builder.build()
-    training, held_out = photos.split()
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert len(training) + len(held_out) == 50_000
-    assert peak / 50_000 < 350
-    assert sum(c.nbytes for c in photos._columns.values()) / 50_000 + 31 < 100
-
-
-def test_splits_and_slices(photo_tars):
-    builder = Builder()
-    builder.sources += find_photos(photo_tars).sources
-    for i in range(500):
-        builder.add(f"{i}.png", i % 2, 512 * i, i)
-    photos = builder.build()
-    training, held_out = photos.split()
-    assert 2 <= len(held_out) <= 16
-    assert [e.key for e in held_out] == [e.key for e in photos if e.held_out]
-    assert [e.key for e in training] == [e.key for e in photos if not e.held_out]
-    assert [e.key for e in photos[3:9]] == [photos[i].key for i in range(3, 9)]
-    again = PhotoList.of([e for e in photos if not e.held_out])
-    assert fingerprint(again) == fingerprint(training) != fingerprint(photos)
-    assert again[5].read() == training[5].read()
-
-
-def test_a_list_of_entries_keeps_its_blocks(photo_folder, tmp_path):
-    write_parquet(tmp_path / "a.parquet", encoded(photo_folder))
-    photos = find_photos(tmp_path)
-    again = PhotoList.of(list(photos))
-    assert (again.block_of == photos.block_of).all() and fingerprint(again) == fingerprint(photos)
-    assert again[11].read() == photos[11].read()

@@ -19,7 +19,7 @@ class _Command(NamedTuple):
 COMMANDS = {
     "colorize": _Command("colorize", "colorize", "Colour photographs: files, folders, patterns, stdin.", None),
     "models": _Command("models", "app", "List the models, or show all that is known about one.", None),
-    "data": _Command("data", "app", "Prepare and look at training data: prior, stats.", "train"),
+    "data": _Command("data", "app", "Prepare and look at training data: pack, prior, stats.", "train"),
     "train": _Command("train", "train", "Train a network by a recipe.", "train"),
     "export": _Command("export", "export", "Make the ONNX model of a training run.", "train"),
     "evaluate": _Command("evaluate", "evaluate", "Score models on a folder of colour photographs.", "eval"),

@@ -18,7 +18,7 @@ Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 PATCHES = 4096  # at most, or PATCHES_PER_FILTER for each filter if that is more
 PATCHES_PER_FILTER = 8
 WHITENING = 1e-2  # share of the mean variance that is added to each: noise must not become the strongest direction
-LEAST_STD = 1e-4  # patches that vary less are all the same but for rounding
+LEAST_STD = 1e-4  # what varies less is constant but for rounding: it is not blown up
 KMEANS_ROUNDS = 10
 
 

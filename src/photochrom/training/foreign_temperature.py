@@ -29,13 +29,15 @@ from torch import nn
 from .. import ab_bins
 from ..errors import DataError, PhotoError
 from ..evaluation.photographs import Photograph, list_photographs, read_crop, spread
-from .losses import NEAR_GREY
+from .photograph import NEAR_GREY
 
 Floats = NDArray[np.float64]
 
 FOLDED = 2.606  # of the authors' Caffe network
 CANDIDATES = (1 / FOLDED, 1.0, FOLDED)  # temperatures of a network with 1 / 2.606, nothing, 2.606 folded in
 CLEAR = math.sqrt(FOLDED)  # half-way between two of them: a fitted T must be within this factor of one
+# Nats below the ln 313 of a network that knows nothing: random weights gain 0.04 at some T, `lite` gains 2.
+INFORMED = 0.5
 SIDE = 256  # pixels; of the authors' photographs
 MOST = 16  # photographs
 CELLS = 1024  # of one photograph: neighbours tell much the same
@@ -57,7 +59,9 @@ class Fit:
 
     @property
     def candidate(self) -> float | None:
-        """The one of CANDIDATES that it is near to."""
+        """The one of CANDIDATES that it is near to; none for logits that tell too little of the colours."""
+        if self.cross_entropy > math.log(ab_bins.Q) - INFORMED:
+            return None
         near = (t for t in CANDIDATES if 1 / CLEAR < self.temperature / t < CLEAR)
         return next(near, None)
 

@@ -24,10 +24,11 @@ from torch.autograd.graph import Node
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import SettingError
-from .filters import Kind, Layer, set_filters
+from .filters import LEAST_STD, Kind, Layer, set_filters
 
 OUTPUT_STD = 0.1
-LEAST_STD = 1e-4  # a channel that varies less is constant but for rounding; it is not blown up
+BALANCE_CROPS = 8  # of the batch, and
+DIRECTIONS = 2  # random ones of each crop's output, are what gradients are measured on: enough, at half a minute's work
 BALANCE_ROUNDS = 10  # at most; where all is homogeneous, one or two do
 BALANCED = 0.05  # largest distance of a layer's log ratio from the target
 
@@ -52,8 +53,7 @@ def initialise(
     if kind not in get_args(Kind):
         raise SettingError(f"kind is {kind!r}; expected one of: {', '.join(get_args(Kind))}")
     random = torch.Generator().manual_seed(seed)
-    with _prepared(network, batch, skip) as (layers, batch):
-        last = layers[-1]
+    with _prepared(network, batch, skip) as (layers, last, batch):
 
         def fill(layer: Layer, x: Tensor) -> None:
             set_filters(layer, x, kind, random)
@@ -64,7 +64,7 @@ def initialise(
         _run(network, batch, layers, before=fill, after=centre)
         if balance:
             _balance(network, batch, layers, random)
-            _run(network, batch, [last], after=centre)
+            _run(network, batch, [layer for layer in layers if layer is last], after=centre)
 
 
 def rescale(network: nn.Module, batch: Tensor, seed: int = 0, *, skip: Collection[str] = ()) -> None:
@@ -75,7 +75,7 @@ def rescale(network: nn.Module, batch: Tensor, seed: int = 0, *, skip: Collectio
     its layers is homogeneous (ReLU, maxima, batch norm but for its epsilon). Arguments and errors as of `initialise`.
     """
     random = torch.Generator().manual_seed(seed)
-    with _prepared(network, batch, skip) as (layers, batch):
+    with _prepared(network, batch, skip) as (layers, _, batch):
         pinned, _ = _structure(network, batch, layers)
         inputs = _input_sizes(network, batch, layers)
 
@@ -93,9 +93,10 @@ def rescale(network: nn.Module, batch: Tensor, seed: int = 0, *, skip: Collectio
 
 
 @contextmanager
-def _prepared(network: nn.Module, batch: Tensor, skip: Collection[str]) -> Iterator[tuple[list[Layer], Tensor]]:
-    """(the layers to work on in the order in which they run, the batch on their device), while dropout is off and batch
-    norm computes with the batch's statistics. At the end those become its running ones, and all modes are as before."""
+def _prepared(network: nn.Module, batch: Tensor, skip: Collection[str]) -> Iterator[tuple[list[Layer], Layer, Tensor]]:
+    """(the layers to work on in the order in which they run, the prediction layer, the batch on their device), while
+    dropout is off and batch norm computes with the batch's statistics. At the end those become its running ones, and
+    all modes are as before."""
     modules = dict(network.named_modules())
     names = {name.rstrip(".") for name in skip}
     if unknown := sorted(names - set(modules)):
@@ -115,14 +116,11 @@ def _prepared(network: nn.Module, batch: Tensor, skip: Collection[str]) -> Itera
     try:
         with torch.no_grad():
             batch = batch.to(next(network.parameters()).device)
-            order: dict[Layer, None] = {}
-            candidates = [cast(Layer, module) for module in work if isinstance(module, Layer)]
-            _run(network, batch, candidates, before=lambda layer, _: order.update({layer: None}))
+            order = list(_input_sizes(network, batch, _all_layers(network)))
             if not order:
-                raise SettingError(
-                    f"no layer to initialise runs in {type(network).__name__}; expected one outside skip"
-                )
-            yield list(order), batch
+                raise SettingError(f"{type(network).__name__} runs no convolution or linear layer; expected some")
+            layers = [layer for layer in order if id(layer) not in skipped]
+            yield layers, order[-1], batch
             for norm in norms:
                 norm.momentum = 1.0
             network(batch)
@@ -166,17 +164,19 @@ def _run(
 
 def _balance(network: nn.Module, batch: Tensor, layers: list[Layer], random: torch.Generator) -> None:
     """Algorithm 2, on all layers whose outputs may be scaled."""
+    batch = batch[:BALANCE_CROPS]
     pinned, tail = _structure(network, batch, layers)
     free = [layer for layer in layers if layer not in pinned]
+    if not free:
+        return
     inputs = _input_sizes(network, batch, layers)
-    direction = torch.randn(network(batch).shape, generator=random).to(batch)
+    shape = network(batch).shape
+    directions = [torch.randn(shape, generator=random).to(batch) for _ in range(DIRECTIONS)]
     for _ in range(BALANCE_ROUNDS):
-        ratios = _log_ratios(network, batch, free, direction)
-        if not ratios:
-            return
+        ratios = _log_ratios(network, batch, free, directions)
         # The geometric mean: the product of the corrections is 1, and the prediction layer's input keeps its size.
         level = [ratios[layer] for layer in tail if layer in ratios] or list(ratios.values())
-        target = sum(level) / len(level)
+        target = sum(level) / max(1, len(level))
         if all(abs(ratio - target) < BALANCED for ratio in ratios.values()):
             return
         # A layer's gradient shrinks as its weights grow, so the ratio falls with the square of the scale.
@@ -192,9 +192,10 @@ def _balance(network: nn.Module, batch: Tensor, layers: list[Layer], random: tor
 def _structure(network: nn.Module, batch: Tensor, layers: list[Layer]) -> tuple[set[Layer], list[Layer]]:
     """(the layers whose outputs must keep their scale, the others whose scale reaches the prediction layer).
 
-    Pinned are the prediction layer and those whose outputs are added to or put beside something else (hypercolumns,
-    skip connections): scaled apart, one path would outweigh the other, and algorithm 2 would drive that on without end.
-    A batch norm hides the scale of what is ahead of it. All this is read off the graph that autograd records.
+    Pinned are the prediction layer, those ahead of a layer that is skipped, and those whose outputs are added to or put
+    beside something else (hypercolumns, skip connections): scaled apart, one path would outweigh the other, and
+    algorithm 2 would drive that on without end. A batch norm hides the scale of what is ahead of it. All this is read
+    off the graph that autograd records.
     """
     of_node: dict[Node, Layer] = {}
 
@@ -204,7 +205,8 @@ def _structure(network: nn.Module, batch: Tensor, layers: list[Layer]) -> tuple[
         return y
 
     with torch.enable_grad():
-        output = _run(network, batch.detach().requires_grad_(), layers, after=note)
+        output = _run(network, batch.detach().requires_grad_(), _all_layers(network), after=note)
+    *_, last = of_node.values()
     node_of = {layer: node for node, layer in of_node.items()}
 
     def behind(node: Node) -> set[Layer]:
@@ -221,7 +223,7 @@ def _structure(network: nn.Module, batch: Tensor, layers: list[Layer]) -> tuple[
                     todo.append(parent)
         return found
 
-    pinned, todo = {layers[-1]}, [output.grad_fn]
+    pinned, todo = {last}, [output.grad_fn]
     seen: set[Node | None] = {None}
     while todo:
         node = todo.pop()
@@ -229,10 +231,11 @@ def _structure(network: nn.Module, batch: Tensor, layers: list[Layer]) -> tuple[
             continue
         seen.add(node)
         todo += [parent for parent, _ in node.next_functions]
-        if node.name().startswith(("AddBackward", "SubBackward", "CatBackward", "StackBackward")):
+        skipped = node in of_node and of_node[node] not in layers
+        if skipped or node.name().startswith(("AddBackward", "SubBackward", "CatBackward", "StackBackward")):
             pinned |= behind(node)
     tail: dict[Layer, None] = {}
-    front = [layers[-1]]
+    front = [last]
     while front:
         reached = [layer for layer in behind(node_of[front.pop()]) if layer not in pinned and layer not in tail]
         tail.update(dict.fromkeys(reached))
@@ -240,24 +243,29 @@ def _structure(network: nn.Module, batch: Tensor, layers: list[Layer]) -> tuple[
     return pinned, list(tail)
 
 
-def _log_ratios(network: nn.Module, batch: Tensor, layers: list[Layer], direction: Tensor) -> dict[Layer, float]:
+def _log_ratios(network: nn.Module, batch: Tensor, layers: list[Layer], directions: list[Tensor]) -> dict[Layer, float]:
     """log(norm of the gradient / norm of the weights), of the layers that have both."""
     frozen = [layer for layer in layers if not layer.weight.requires_grad]
     for layer in frozen:
         layer.weight.requires_grad_(True)
+    weights = [layer.weight for layer in layers]
+    squares = dict.fromkeys(layers, 0.0)
     try:
         with torch.enable_grad():
-            loss = (network(batch) * direction).sum()
-            gradients = torch.autograd.grad(loss, [layer.weight for layer in layers], allow_unused=True)
+            output = network(batch)
+        for direction in directions:
+            gradients = torch.autograd.grad(output, weights, direction, retain_graph=True, allow_unused=True)
+            for layer, gradient in zip(layers, gradients, strict=True):
+                squares[layer] += 0.0 if gradient is None else float(gradient.square().sum())
     finally:
         for layer in frozen:
             layer.weight.requires_grad_(False)
-    ratios = {}
-    for layer, gradient in zip(layers, gradients, strict=True):
-        share = 0.0 if gradient is None else float(gradient.norm() / layer.weight.norm())
-        if 0 < share < math.inf:
-            ratios[layer] = math.log(share)
-    return ratios
+    norms = {layer: float(layer.weight.norm()) for layer in layers}
+    return {
+        layer: math.log(math.sqrt(squares[layer] / len(directions)) / norms[layer])
+        for layer in layers
+        if 0 < squares[layer] < math.inf and 0 < norms[layer] < math.inf
+    }
 
 
 def _normalise_channels(layer: Layer, y: Tensor, std: float) -> Tensor:
@@ -301,8 +309,12 @@ def _follow_input(layer: Layer, x: Tensor, inputs: dict[Layer, float], pinned: b
     inputs[layer] = size
 
 
+def _all_layers(network: nn.Module) -> list[Layer]:
+    return [cast(Layer, module) for module in network.modules() if isinstance(module, Layer)]
+
+
 def _input_sizes(network: nn.Module, batch: Tensor, layers: list[Layer]) -> dict[Layer, float]:
-    """The mean magnitude of each layer's input."""
+    """The mean magnitude of each layer's input, in the order in which they run."""
     sizes: dict[Layer, float] = {}
     _run(network, batch, layers, before=lambda layer, x: sizes.update({layer: float(x.abs().mean())}))
     return sizes

@@ -151,7 +151,10 @@ def _is_pattern(text: str) -> bool:
 
 
 def _expand(data: str, pattern: str, globbed: Any) -> list[str]:
-    """The files of a pattern (of `data`, what the user wrote) with {a..b}, {x,y}, * and ?. Every alternative in braces must be there."""
+    """The files of a pattern with {a..b}, {x,y}, * and ?. Every alternative in braces must be there.
+
+    data: what the user wrote, for messages.
+    """
     files: list[str] = []
     for one in expand_braces(pattern):
         found = globbed(one)

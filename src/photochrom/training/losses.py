@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .. import ab_bins
-
-NEAR_GREY = 5.0  # a photograph with no |a| or |b| above this teaches only greyness and is left out
+from .photograph import NEAR_GREY
 
 
 class SoftTargets(nn.Module):

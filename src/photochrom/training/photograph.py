@@ -111,7 +111,8 @@ def ab_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def is_grey(rgb: NDArray[np.uint8]) -> bool:
     """No |a| or |b| above NEAR_GREY anywhere in uint8 sRGB [h, w, 3]."""
-    spread = rgb.max(axis=-1) - rgb.min(axis=-1)
+    r, g, b = rgb[..., 0], rgb[..., 1], rgb[..., 2]  # one by one: several times as fast as along an axis of three
+    spread = np.maximum(np.maximum(r, g), b) - np.minimum(np.minimum(r, g), b)
     if (spread > GREY_SPREAD).any():
         return False  # without computing Lab: true of nearly every photograph
     return not bool((np.abs(ab_of(rgb)) > NEAR_GREY).any())

@@ -3,6 +3,7 @@
     last.ckpt     everything to resume: weights, averaged weights, optimizer, schedule, position in the data
     run.json      the resolved recipe, package versions, data fingerprint
     prior.npz     the prior of the training data
+    skipped.jsonl the photographs that were left out, and why
     log.jsonl     one line every few steps and one per validation
     pictures/     grey | coloured | original at every validation
     events...     TensorBoard
@@ -40,13 +41,14 @@ from ..atomic_file import part_file
 from ..errors import DataError, RecipeError
 from .callbacks import JsonLog, Pictures, SaveAtEnd, StopOnNan, StopOnSignal
 from .checkpoints import AtomicCheckpoints, refuse_another
-from .data import CropSettings, Positions, TrainingPhotos, ValidationPhotos, find_photos, fingerprint
+from .data import CropSettings, Lanes, Positions, TrainingPhotos, ValidationPhotos, find_photos, fingerprint
 from .lab_torch import rgb_to_lab
 from .networks import load_start
 from .prior import load_prior, measure_prior, save_prior
 from .processes import Processes, processes, trainer_options
 from .progress import TrainingProgress
 from .recipe import Recipe
+from .skips import read_skips
 from .task import Batch, ColorizationTask
 
 log = logging.getLogger(__name__)
@@ -116,29 +118,40 @@ def train(recipe: Recipe, data: str | Path, run: Path, resume: bool = False) -> 
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
 
-    entries = find_photos(data)
-    kept_out = [e for e in entries if e.held_out][:VALIDATION_PHOTOGRAPHS]
-    entries = [e for e in entries if not e.held_out]
-    if not entries:
+    entries, kept_out = find_photos(data).split()
+    kept_out = kept_out[:VALIDATION_PHOTOGRAPHS]
+    if not len(entries):
         raise DataError(f"{data}: every photograph falls into the validation share; expected more photographs")
     run.mkdir(parents=True, exist_ok=True)
     data_print = fingerprint(entries)
     prior = _prior(recipe, entries, run / "prior.npz", data_print)
-    _write_description(run / "run.json", recipe, str(data), data_print, len(entries), together)
+    lanes = _lanes(recipe, together, run / "run.json", resume)
+    _write_description(run / "run.json", recipe, str(data), data_print, len(entries), together, lanes)
 
     lightning.seed_everything(recipe.training.seed, verbose=False)
     task = ColorizationTask(recipe, prior)
     crops = CropSettings(recipe.data.size, (recipe.data.least_area, 1.0), recipe.data.mirror)
-    photographs = TrainingPhotos(entries, crops, recipe.training.seed)
+    skipped = run / "skipped.jsonl"
+    photographs = TrainingPhotos(entries, crops, recipe.training.seed, skipped_file=skipped, lanes=lanes)
     if not resume:
         load_start(task.network, recipe.network, lambda: _first_lightness(photographs), recipe.training.seed)
     module = PhotoDataModule(recipe, photographs, ValidationPhotos(kept_out, recipe.data.size))
     stop = StopOnSignal()
     _silence()
-    trainer = _trainer(recipe, run, stop, bool(kept_out), together)
+    trainer = _trainer(recipe, run, stop, len(kept_out) > 0, together)
     # weights_only: the restricted unpickler; a checkpoint is data, never code.
     trainer.fit(task, datamodule=module, ckpt_path=checkpoint if resume else None, weights_only=True)
+    if trainer.is_global_zero and skipped.exists():
+        log.warning("left out of the training: %s; all of them in %s", read_skips(skipped), skipped)
     return stop.exit_code
+
+
+def _lanes(recipe: Recipe, together: Processes, description: Path, resume: bool) -> Lanes:
+    """How data in blocks is shared out among the processes and their workers; a resumed run keeps what it had."""
+    if resume and description.exists():
+        return Lanes(**json.loads(description.read_text()).get("lanes", {}))
+    here = recipe.training.batch // (recipe.training.accumulate * together.count)
+    return Lanes(together.count * max(1, recipe.data.workers), here)
 
 
 def _check(recipe: Recipe, together: Processes) -> None:
@@ -229,13 +242,14 @@ def _silence() -> None:
 
 
 def _write_description(
-    path: Path, recipe: Recipe, data: str, data_print: str, photographs: int, together: Processes
+    path: Path, recipe: Recipe, data: str, data_print: str, photographs: int, together: Processes, lanes: Lanes
 ) -> None:
     packages = ("photochrom", "torch", "lightning", "numpy", "pillow")
     description = {
         "recipe": recipe.to_dict(),
         "data": {"path": data, "photographs": photographs, "fingerprint": data_print},
         "processes": dataclasses.asdict(together),
+        "lanes": dataclasses.asdict(lanes),
         "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
     }
     with part_file(path, overwrite=True) as part:
