@@ -158,7 +158,7 @@ def coffee(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("folded", "decision"), [(1.0, "not folded"), (FOLDED, "folded")])
+@pytest.mark.parametrize(("folded", "decision"), [(1.0, "not folded"), (FOLDED, "folded"), (1 / FOLDED, "folded")])
 def test_a_folded_temperature_is_taken_out(folded, decision, lightness, coffee, tmp_path):
     """A network that gives every pixel the photographs' mean colours: its plain cross-entropy is least at T = 1."""
     state = random_state("eccv16")
@@ -177,8 +177,8 @@ def test_a_folded_temperature_is_taken_out(folded, decision, lightness, coffee, 
     np.testing.assert_allclose(load_file(done.weights)["model8.6.bias"], logits, rtol=1e-5)
     info = read_info(done.model)
     # By default the model has the colours that the file's own code gives, or else the paper's temperature.
-    assert info.temperature == pytest.approx(1 / FOLDED if decision == "folded" else 0.38, abs=1e-4)
-    if decision == "folded":
+    assert info.temperature == pytest.approx(1 / FOLDED if folded > 1 else 0.38, abs=1e-4)
+    if folded > 1:
         own = expected_ab("eccv16", state, lightness, 1.0)
         assert np.abs(run(done.model, lightness, info.temperature) - own).max() < 0.05
     assert str(done.temperature) == info.scores["temperature"]
@@ -268,6 +268,9 @@ def test_the_imported_file_itself_is_never_written_over(lightness, tmp_path):
     done = import_model(tmp_path / "w.safetensors", tmp_path / "w.onnx", overwrite=True)
     assert done.weights is None and (tmp_path / "w.safetensors").read_bytes() == before
     assert read_info(done.model).name == "w"
+    torch.save(random_state("siggraph17"), tmp_path / "odd.onnx")
+    with pytest.raises(ModelError, match="is the file to be imported"):
+        import_model(tmp_path / "odd.onnx", tmp_path / "odd.onnx", overwrite=True)
 
 
 def test_when_the_model_cannot_be_written_neither_are_the_weights(monkeypatch, tmp_path):

@@ -18,7 +18,7 @@ class _Command(NamedTuple):
 
 COMMANDS = {
     "colorize": _Command("colorize", "colorize", "Colour photographs: files, folders, patterns, stdin.", None),
-    "models": _Command("models", "app", "List the models, or show all that is known about one.", None),
+    "models": _Command("models", "app", "List, describe, fetch and import models.", None),
     "data": _Command("data", "app", "Prepare and look at training data: pack, prior, stats.", "train"),
     "train": _Command("train", "train", "Train a network by a recipe.", "train"),
     "export": _Command("export", "export", "Make the ONNX model of a training run.", "train"),

@@ -1,2 +1,1 @@
-"""Networks: torch modules and nothing else. Each maps lightness [N, 1, H, W] (CIE L, 0..100; H and W multiples of 32)
-to logits over the 313 ab bins [N, 313, H / stride, W / stride]."""
+"""The networks, and nothing but modules: lightness [N, 1, H, W] in, a head's channels (logits, or colours) out."""

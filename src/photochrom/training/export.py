@@ -113,7 +113,7 @@ def write_model(
     Raises ModelError, OutputError.
     """
     model = to_onnx(whole)
-    if (difference := _difference(model, whole)) > SAME_COLOUR:
+    if not (difference := _difference(model, whole)) <= SAME_COLOUR:  # NaN too
         raise ModelError(
             f"the exported graph differs from PyTorch by {difference:.3f} ab units; expected {SAME_COLOUR}"
         )

@@ -27,7 +27,7 @@ from .decoded import Decoded
 from .export import Card, write_model
 from .fetch import PUBLISHED, sha256_of
 from .foreign_file import read_tensors
-from .foreign_temperature import FOLDED, Measured, folder_photographs, measure, sample_photographs
+from .foreign_temperature import Measured, folder_photographs, measure, sample_photographs
 
 NETWORKS = {"eccv16": ECCV16, "siggraph17": SIGGRAPH17}
 NATIVE_SIZE = 256  # pixels; the size that the authors' code resizes to, for both networks
@@ -119,6 +119,10 @@ def import_model(
     """
     if target.suffix != ".onnx":
         raise ModelError(f"{target}: ends in {target.suffix or 'no suffix'}; expected a name that ends in .onnx")
+    if file.exists() and target.exists() and target.samefile(file):
+        raise ModelError(
+            f"{target}: is the file to be imported; expected another name for the model: choose one with -o"
+        )
     refuse_existing(target, overwrite)
     weights = target.with_suffix(".safetensors")
     is_source = weights.exists() and file.exists() and weights.samefile(file)  # never written over
@@ -131,8 +135,10 @@ def import_model(
         notes += [note] if note else []
         if measured is not None and measured.decision == "folded":
             _scale_logits(foreign.network, measured.factor)
-            # So that by default the colours are those of the file's own code.
-            temperature = round(1 / FOLDED, 4)
+            if measured.factor < 1:  # then by default the colours are those of the file's own code
+                temperature = round(measured.factor, 4)
+            if is_source:
+                notes.append(f"{weights} stays as it is, with the factor inside; only the model is without it")
     _check_colours(file, foreign)
     sha256 = sha256_of(file)
     training = {

