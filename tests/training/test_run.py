@@ -16,7 +16,7 @@ from photochrom.training.run import train
 
 SETTINGS = [
     "network.name=eccv16", "network.width=0.0625", "network.pretrained=false", "data.size=32", "data.gamma=0.1",
-    "data.workers=0", "training.batch=4", "training.visits=160", "training.threads=1", "training.checkpoint_every=5",
+    "data.workers=0", "training.batch=4", "training.visits=240", "training.threads=1", "training.checkpoint_every=5",
     "training.validate_every=20", "training.log_every=1", "training.ema=0.9", "schedule.warmup=4",
     "optimizer.lr=1e-3", "loss.prior_photographs=20",
 ]  # fmt: skip
@@ -55,15 +55,15 @@ def whole_run(photo_tars, tmp_path_factory):
 
 def weights(run):
     content = torch.load(run / "last.ckpt", weights_only=True)
-    assert content["global_step"] == 40
+    assert content["global_step"] == 60
     return content["state_dict"], content["current_model_state"]  # averaged, current
 
 
 def test_leaves_what_it_promises(whole_run):
     described = json.loads((whole_run / "run.json").read_text())
-    assert described["recipe"]["training"]["visits"] == 160
+    assert described["recipe"]["training"]["visits"] == 240
     assert described["data"]["photographs"] > 30 and len(described["data"]["fingerprint"]) == 64
-    assert [line["step"] for line in lines(whole_run) if "loss" in line] == list(range(1, 41))
+    assert [line["step"] for line in lines(whole_run) if "loss" in line] == list(range(1, 61))
     assert list(whole_run.glob("events*")) and (whole_run / "prior.npz").exists()
 
 
@@ -75,10 +75,10 @@ def test_learns(whole_run):
 def test_kill_and_resume_gives_the_same_weights_bit_for_bit(photo_tars, whole_run, tmp_path):
     run = tmp_path / "killed"
     process = start(photo_tars, run)
-    wait_for_step(process, run, 12)
+    wait_for_step(process, run, 37)
     process.kill()
     process.communicate()
-    assert lines(run)[-1]["step"] < 40
+    assert lines(run)[-1]["step"] < 60
     process = start(photo_tars, run, "--resume")
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors.decode()[-2000:]
@@ -121,7 +121,7 @@ def test_unusable_values_are_named(photo_tars, tmp_path, setting, message):
 
 
 def test_a_finished_run_can_be_prolonged(photo_tars, whole_run, tmp_path):
-    """20 + 20 steps give what 40 give: the constant rate first, so that the end of the shorter run does not matter."""
+    """20 + 40 steps give what 60 give: the constant rate first, so that the end of the shorter run does not matter."""
     constant = [*SETTINGS, "schedule.decay=0.0"]
     train(load_recipe("lite", constant), photo_tars, tmp_path / "whole")
     train(load_recipe("lite", [*constant, "training.visits=80"]), photo_tars, tmp_path / "parts")

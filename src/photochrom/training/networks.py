@@ -77,6 +77,11 @@ def load_start(network: nn.Module, settings: Network, batch: Callable[[], Tensor
 def _load_weights(network: nn.Module, settings: Network) -> set[str]:
     """Load settings.weights but for `weights_without`; names of the modules that were filled."""
     without = settings.weights_without
+    if not Path(settings.weights).exists():
+        raise RecipeError(
+            f"network.weights is {settings.weights!r}: there is no such file, so these are not weights of "
+            f"{settings.name}; make it with: photochrom export RUN -o {settings.weights}"
+        )
     try:
         state = load_file(settings.weights)
         if without:
