@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import shlex
-import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -167,20 +166,6 @@ def test_import(run: Run, mirror: Path, tmp_path: Path) -> None:
     for nothing in (".", "..", tmp_path / "none.pth"):
         assert run("models", "import", nothing).code == 2
     assert not (tmp_path / "bad.onnx").exists()
-
-
-@pytest.mark.parametrize("command", ["fetch", "import"])
-def test_without_pytorch_it_says_what_to_install(
-    command: str, run: Run, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in [name for name in sys.modules if name.startswith("photochrom.training")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "torch", None)
-    result = run("models", command, "eccv16")
-    assert result.code == 2
-    assert "(torch); run: pip install 'photochrom[train]'" in result.err
-    assert not cache.exists()
-    assert run("models", "list").code == 0
 
 
 def test_the_commands_in_the_docs_work(run: Run, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
