@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +119,14 @@ def grey16(cat: NDArray[np.uint8]) -> NDArray[np.uint16]:
     rgb = cat.astype(np.float64) @ [0.2, 0.7, 0.1]
     noise = np.random.default_rng(0).random(rgb.shape)
     return np.clip((rgb + noise) * 256, 0, 65535).astype(np.uint16)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For small networks: several threads would mostly wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

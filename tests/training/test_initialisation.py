@@ -18,13 +18,7 @@ SPREAD = 1.0  # of log rates: they are means over a few random directions, and t
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """The networks are small: several threads would mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 A pixel's hypercolumn is the features of all layers of a VGG-16 at that place. Larsson et al. 2016 put a fully connected
 layer on it; Dahl 2016 adds the layers up one by one, from coarse to fine. Both start from scratch, or from ImageNet by
-network.trunk.load_vgg16(file).
+network.trunk.load_vgg16(state dict, its file).
 """
 
 from __future__ import annotations

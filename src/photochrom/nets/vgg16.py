@@ -5,11 +5,7 @@ Hypercolumns are made of them: in Larsson et al. 2016 and in Dahl 2016, which th
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -31,7 +27,6 @@ PUBLISHED = dict(zip(NAMES, (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), st
 RGB_MEAN, RGB_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the published weights' input, R, G, B in 0..1
 MEAN, STD = 0.449, 0.226  # of ours, lightness / 100: their averages
 EXPECTED = "expected the state dict of torchvision's vgg16 (the one without batch norm), as .pth or .safetensors"
-LARGEST_FILE = 1 << 30  # bytes; the published file has 553 million, most of them in the classifier
 
 
 def scaled(channels: int, width: float) -> int:
@@ -81,18 +76,16 @@ class VGG16Trunk(nn.Module):
             before = stride
         return features
 
-    def load_vgg16(self, path: str | Path) -> list[str]:
-        """Take the weights of torchvision's vgg16 from a local file: its state dict as .pth, or as .safetensors.
+    def load_vgg16(self, state: dict[str, Tensor], file: object) -> list[str]:
+        """Take the weights of torchvision's vgg16: its state dict. file: where it came from, for errors.
 
         The three colours of the first layer are summed, for all three are the lightness here; the normalisation of its
         input goes into its weights and bias (zero padding then differs by a trace at the picture's border). The
-        classifier is not used; conv6 and conv7 stay as they are. Read by the restricted unpickler only.
+        classifier is not used; conv6 and conv7 stay as they are.
 
         Returns the names of the layers that were filled. Raises ModelError naming the file, what was found and what was
         expected.
         """
-        file = Path(path)
-        state = _read(file)
         expected = {f"features.{number}.{part}" for number in PUBLISHED.values() for part in ("weight", "bias")}
         found = {key for key in state if not key.startswith("classifier.")}
         if found != expected:
@@ -130,27 +123,3 @@ def _for_lightness(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     mean, std = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (RGB_MEAN, RGB_STD))
     # A grey g is (g - mean_c) / std_c in colour c, and g = MEAN + STD * (our input).
     return (weight * STD / std).sum(1, keepdim=True), bias + (weight * (MEAN - mean) / std).sum((1, 2, 3))
-
-
-def _read(file: Path) -> dict[str, Tensor]:
-    """A dictionary of tensors from a .safetensors file or one of torch.save. Raises ModelError."""
-    try:
-        size = file.stat().st_size
-        if size > LARGEST_FILE:
-            raise ModelError(f"{file}: has {size} bytes; {EXPECTED}, of at most {LARGEST_FILE}")
-        if file.suffix == ".safetensors":
-            state = load_file(file)
-        else:
-            state = torch.load(file, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ModelError(f"{file}: could not be read ({error.strerror or error}); {EXPECTED}") from error
-    except SafetensorError as error:
-        raise ModelError(f"{file}: not a safetensors file ({error}); {EXPECTED}") from error
-    except ModelError:
-        raise
-    except Exception as error:  # torch.load raises what the damage happens to cause
-        first = (str(error) or repr(error)).splitlines()[0]
-        raise ModelError(f"{file}: cannot be read safely ({first}); {EXPECTED}") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ModelError(f"{file}: holds something else than tensors by name; {EXPECTED}")
-    return state

@@ -21,6 +21,7 @@ from ..errors import ModelError, RecipeError
 from ..nets.eccv16 import ECCV16
 from ..nets.hypercolumn import Dahl, Larsson
 from ..nets.lite import Lite
+from .foreign_file import read_tensors
 from .initialisation import initialise
 from .recipe import Network
 
@@ -59,7 +60,8 @@ def load_start(network: nn.Module, settings: Network, batch: Callable[[], Tensor
         if not isinstance(network, Larsson | Dahl):
             raise RecipeError(f"network.trunk is given, but {settings.name} has no VGG-16 trunk; leave it out")
         try:
-            loaded = {f"trunk.{name}" for name in network.trunk.load_vgg16(Path(settings.trunk))}
+            state = read_tensors(Path(settings.trunk))
+            loaded = {f"trunk.{name}" for name in network.trunk.load_vgg16(state, settings.trunk)}
         except ModelError as error:
             raise RecipeError(f"network.trunk: {error}") from error
     elif settings.pretrained and isinstance(network, Lite):
