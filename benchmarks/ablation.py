@@ -21,8 +21,9 @@ from typing import Any
 
 from photochrom.colorizer import load
 from photochrom.evaluation.baselines import Grey
-from photochrom.evaluation.colour import SIDE, ColourTally, Interval, rebalancing
+from photochrom.evaluation.colour import SIDE, ColourTally, rebalancing
 from photochrom.evaluation.photographs import list_photographs, read_crop, take_half
+from photochrom.evaluation.results import Interval
 from photochrom.evaluation.systems import ModelSystem
 from photochrom.training.export import Card, export, export_weights, load_checkpoint
 from photochrom.training.recipe import load_recipe
@@ -75,12 +76,10 @@ def tallies(models: dict[str, Path], val: Path, half: str) -> dict[str, ColourTa
     paths = take_half(list_photographs(val), half)
     weights = rebalancing(read_crop(path, SIDE) for path in paths)
     systems = {"grey": Grey(), **{name: ModelSystem(name, load(path)) for name, path in models.items()}}
-    found = {name: ColourTally(weights) for name in systems}
-    for path in paths:
-        photograph = read_crop(path, SIDE)
-        for name, system in systems.items():
-            found[name].add(photograph, system.ab(photograph))
-    return found
+    return {
+        name: ColourTally.of(((p, system.ab(p)) for p in (read_crop(path, SIDE) for path in paths)), weights)
+        for name, system in systems.items()
+    }
 
 
 def verdict(difference: Interval) -> str:

@@ -16,17 +16,16 @@ from photochrom.evaluation.baselines import (
     lightness_cell,
     make_baseline,
 )
-from photochrom.evaluation.colour import ColourScores, ColourTally, rebalancing
+from photochrom.evaluation.colour import ColourTally, rebalancing
 from photochrom.evaluation.photographs import list_photographs, read_crop, read_whole
+from photochrom.evaluation.results import ColourScores
 from photochrom.evaluation.systems import System
 
 
 def score(system: System, paths: list[Path]) -> ColourScores:
-    tally = ColourTally(rebalancing(read_crop(path, 256) for path in paths))
-    for path in paths:
-        photograph = read_crop(path, 256)
-        tally.add(photograph, system.ab(photograph))
-    return tally.scores()
+    photographs = [read_crop(path, 256) for path in paths]
+    weights = rebalancing(photographs)
+    return ColourTally.of(((photograph, system.ab(photograph)) for photograph in photographs), weights).scores()
 
 
 def test_constant_is_the_best_colour_by_brute_force(photographs: Path) -> None:

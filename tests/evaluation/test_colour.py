@@ -7,13 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage.color import rgb2lab
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from photochrom.ab_bins import CENTRES
 from photochrom.evaluation import bootstrap
 from photochrom.evaluation.baselines import Truth
 from photochrom.evaluation.colour import (
+    POOLED,
     SCALES,
     ColourTally,
+    ab_cells,
+    absolute_colourfulness,
+    colour_row,
     colourfulness,
     gain_index,
     inverse_frequency,
@@ -21,6 +26,8 @@ from photochrom.evaluation.colour import (
     rebalancing,
 )
 from photochrom.evaluation.photographs import Photograph, list_photographs, read_crop
+from photochrom.evaluation.rows import stacked
+from photochrom.evaluation.semantic import merged
 
 
 def noise(seed: int) -> Photograph:
@@ -48,9 +55,7 @@ def test_auc_equals_brute_force(photographs: Path, kind: str) -> None:
         chosen = [noise(seed) for seed in range(2)]
     rng = np.random.default_rng(1)
     given_colours = [(p.ab + rng.normal(0, 25, p.ab.shape)).astype(np.float32) for p in chosen]
-    tally = ColourTally(rebalancing(chosen))
-    for photograph, ab in zip(chosen, given_colours, strict=True):
-        tally.add(photograph, ab)
+    tally = ColourTally.of(zip(chosen, given_colours, strict=True), rebalancing(chosen))
     scores = tally.scores()
     plain, rebalanced = brute_force(chosen, given_colours, 1.0)
     assert scores.auc.value == pytest.approx(plain, abs=1e-6)
@@ -63,11 +68,73 @@ def test_auc_equals_brute_force(photographs: Path, kind: str) -> None:
     assert scores.auc.low <= scores.auc.value <= scores.auc.high
 
 
+def test_five_photographs_by_brute_force(photographs: Path) -> None:
+    """Five real photographs in colours that are wrong in several ways: shifted, faded, another's."""
+    chosen = [read_crop(path, 256) for path in list_photographs(photographs)[:5]]
+    changes = [lambda ab: ab + 7, lambda ab: ab * 0.4, lambda ab: ab[::-1], lambda ab: -ab, lambda ab: ab * 0]
+    colours = [np.float32(change(p.ab)) for p, change in zip(chosen, changes, strict=True)]
+    tally = ColourTally.of(zip(chosen, colours, strict=True), rebalancing(chosen))
+    plain, rebalanced = brute_force(chosen, colours, 1.0)
+    scores = tally.scores()
+    assert scores.auc.value == pytest.approx(plain, abs=1e-6)
+    assert scores.rebalanced_auc.value == pytest.approx(rebalanced, abs=1e-6)
+    # The curves have these areas, and each photograph's own figures are those of it alone, at the set's weights.
+    areas = 100 * np.trapezoid(tally.curves(), axis=1) / 150
+    np.testing.assert_allclose(areas, [plain, rebalanced], atol=1e-9)
+    auc, gain = tally.by_photograph()
+    for i, (photograph, ab) in enumerate(zip(chosen, colours, strict=True)):
+        alone, _ = brute_force([photograph], [ab], 1.0)
+        assert auc[i] == pytest.approx(alone, abs=1e-6)
+    assert gain[4] == pytest.approx(0, abs=1e-9)  # grey against grey
+
+
+def test_psnr_and_ssim_are_scikit_image_s(photographs: Path) -> None:
+    chosen = [read_crop(path, 256) for path in list_photographs(photographs)[:3]]
+    colours = [np.float32(p.ab * 0.5) for p in chosen]
+    scores = ColourTally.of(zip(chosen, colours, strict=True), rebalancing(chosen)).scores()
+    pictures = [(p.rgb, merged(p, ab)) for p, ab in zip(chosen, colours, strict=True)]
+    psnr = [peak_signal_noise_ratio(rgb, shown) for rgb, shown in pictures]
+    ssim = [structural_similarity(rgb, shown, channel_axis=2) for rgb, shown in pictures]
+    assert scores.psnr.value == pytest.approx(np.mean(psnr), abs=1e-9)
+    assert scores.ssim.value == pytest.approx(np.mean(ssim), abs=1e-9)
+    by_hand = [10 * np.log10(255**2 / ((rgb - shown.astype(float)) ** 2).mean()) for rgb, shown in pictures]
+    assert scores.psnr.value == pytest.approx(np.mean(by_hand), abs=1e-9)
+
+
+def test_both_colourfulnesses_by_hand() -> None:
+    rgb = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [90, 90, 90]])
+    rg, yb = np.array([255, -255, 0, 0]), np.array([127.5, 127.5, -255, 0])
+    signed = np.sqrt(rg.var() + yb.var()) + 0.3 * np.sqrt(rg.mean() ** 2 + yb.mean() ** 2)
+    rg, yb = abs(rg), abs(yb)
+    absolute = np.sqrt(rg.var() + yb.var()) + 0.3 * np.sqrt(rg.mean() ** 2 + yb.mean() ** 2)
+    assert colourfulness(rgb) == pytest.approx(signed)
+    assert absolute_colourfulness(rgb) == pytest.approx(absolute)
+
+
+def test_cells_of_the_ab_plane() -> None:
+    cells = ab_cells(np.array([[0.0, 0.0], [3.9, 0.0], [-0.1, 127], [-400, 400]]))
+    assert cells.sum() == 4
+    assert (cells[32, 32], cells[31, 63], cells[0, 63]) == (2, 1, 1)
+
+
+def test_a_photograph_without_colours_counts_nowhere(photographs: Path) -> None:
+    """A system that failed on one has a row of zeros there: its figures are those of the others."""
+    chosen = [read_crop(path, 256) for path in list_photographs(photographs)[:3]]
+    weights = rebalancing(chosen)
+    rows = [colour_row(p, p.ab * 0.5, weights) for p in chosen]
+    with_failure = stacked([rows[0], None, rows[2]], POOLED)
+    without = stacked([rows[0], rows[2]], POOLED)
+    assert with_failure is not None and without is not None
+    failing, others = ColourTally(with_failure), ColourTally(without)
+    for name in ("auc", "rebalanced_auc", "gain_at_1", "psnr", "colourfulness"):
+        assert getattr(failing.scores(), name).value == pytest.approx(getattr(others.scores(), name).value)
+    assert failing.scores().photographs == 2
+    assert np.isnan(failing.by_photograph()[0][1])
+
+
 def test_truth_scores_100(photographs: Path) -> None:
     chosen = [read_crop(path, 256) for path in list_photographs(photographs)]
-    tally = ColourTally(rebalancing(chosen))
-    for photograph in chosen:
-        tally.add(photograph, Truth().ab(photograph))
+    tally = ColourTally.of(((photograph, Truth().ab(photograph)) for photograph in chosen), rebalancing(chosen))
     scores = tally.scores()
     assert scores.auc.value == 100
     assert scores.rebalanced_auc.value == pytest.approx(100, abs=1e-9)
@@ -78,8 +145,7 @@ def test_truth_scores_100(photographs: Path) -> None:
 
 def test_grey_by_hand_on_one_photograph(photographs: Path) -> None:
     photograph = read_crop(photographs / "chelsea.png", 256)
-    tally = ColourTally(rebalancing([photograph]))
-    tally.add(photograph, np.zeros_like(photograph.ab))
+    tally = ColourTally.of([(photograph, np.zeros_like(photograph.ab))], rebalancing([photograph]))
     scores = tally.scores()
     chroma = np.hypot(*np.moveaxis(rgb2lab(photograph.rgb)[::4, ::4, 1:], -1, 0)).ravel()
     shares = np.array([(chroma <= t).mean() for t in range(151)])
@@ -113,8 +179,7 @@ def test_gain_of_a_constructed_colouring() -> None:
     truth = np.zeros((256, 256, 2), np.float32)
     truth[:, 128:] = (40, 0)
     photograph.__dict__["lab"] = np.concatenate([np.full((256, 256, 1), 50, np.float32), truth], -1)
-    tally = ColourTally(rebalancing([photograph]))
-    tally.add(photograph, np.full((256, 256, 2), (40, 0), np.float32))
+    tally = ColourTally.of([(photograph, np.full((256, 256, 2), (40, 0), np.float32))], rebalancing([photograph]))
     scores = tally.scores()
     # Each half is its own bin, so both weigh the same and what one half gains the other loses.
     # At scales 0 and 1 the halves' errors are 0 and 40: (100 + 100 * 110.5 / 150) / 2. Between, two errors above 0.

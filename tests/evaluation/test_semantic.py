@@ -8,70 +8,75 @@ import pytest
 from photochrom.color import rgb_to_lab
 from photochrom.evaluation.baselines import Grey
 from photochrom.evaluation.photographs import list_photographs, read_whole
-from photochrom.evaluation.semantic import EfficientNetLite2, SemanticTally, merged
-
-TABBY_CATS = {281, 282, 285}  # tabby, tiger cat, Egyptian cat
-
-
-class Redness:
-    """Surer of class 1 the redder a photograph is: log-probability (R - 255) / 100."""
-
-    name = "redness"
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-    def log_probabilities(self, photographs: list[np.ndarray]) -> np.ndarray:
-        self.batches.append(len(photographs))
-        red = np.array([rgb[..., 0].mean() for rgb in photographs])
-        results = np.full((len(photographs), 1000), -5.0, np.float32)
-        results[:, 1] = (red - 255) / 100
-        results[:, 2] = -1.0
-        return results
+from photochrom.evaluation.rows import Rows, stacked
+from photochrom.evaluation.semantic import merged, semantic_row, semantic_scores
 
 
-def plain(red: int) -> np.ndarray:
-    return np.full((8, 8, 3), (red, 0, 0), np.uint8)
+def rows(log_probabilities: list[float], ranks: list[int] | None = None) -> Rows:
+    found = stacked(
+        [
+            {"log_probability": value, "rank": float(rank), "known": 1.0}
+            for value, rank in zip(log_probabilities, ranks or [0] * len(log_probabilities), strict=True)
+        ],
+        (),
+    )
+    assert found is not None
+    return found
 
 
-def filled(coloured: list[int], classifier: Redness) -> SemanticTally:
-    tally = SemanticTally(classifier, batch=4)
-    for i, red in enumerate(coloured):
-        tally.add("truth", plain(200 + i), 1)
-        tally.add("grey", plain(100 + i), 1)
-        tally.add("mine", plain(red), 1)
-    return tally
+GREY = rows([-1.55, -1.54, -1.53, -1.52], [0, 1, 6, 3])
+TRUTH = rows([-0.55, -0.54, -0.53, -0.52], [0, 0, 0, 4])
+
+
+def test_row_of_one_photograph() -> None:
+    answer = np.log([0.1, 0.5, 0.15, 0.2, 0.05])
+    assert semantic_row(answer, 1) == {"log_probability": np.log(0.5), "rank": 0, "known": 1}
+    assert semantic_row(answer, 0)["rank"] == 3
+    assert semantic_row(np.zeros(5), 4)["rank"] == 0  # a tie is no loss
 
 
 def test_share_of_the_gap() -> None:
-    classifier = Redness()
-    tally = filled([125, 126, 127, 128, 129], classifier)  # a quarter of the way, each time
-    scores = tally.scores("mine")
+    quarter = rows([-1.30, -1.29, -1.28, -1.27])
+    scores = semantic_scores(quarter, GREY, TRUTH)
     assert scores.share.value == pytest.approx(25)
     assert (scores.share.low, scores.share.high) == pytest.approx((25, 25))  # paired: no photograph differs
-    assert scores.log_probability.value == pytest.approx(-1.28)
-    assert scores.top_1.value == 0  # class 2 has -1.0
-    assert tally.scores("truth").top_1.value == 100
-    assert tally.scores("truth").share.value == pytest.approx(100)
-    assert tally.scores("grey").share.value == 0
-    assert scores.photographs == 5
-    assert sum(classifier.batches) == 15  # each picture once
-    assert max(classifier.batches) == 4
+    assert scores.log_probability.value == pytest.approx(-1.285)
+    assert semantic_scores(TRUTH, GREY, TRUTH).share.value == pytest.approx(100)
+    assert semantic_scores(GREY, GREY, TRUTH).share.value == 0
+    assert scores.photographs == 4
+
+
+def test_top_1_and_top_5_by_hand() -> None:
+    scores = semantic_scores(rows([-1, -1, -1, -1], [0, 4, 5, 9]), GREY, TRUTH)
+    assert (scores.top_1.value, scores.top_5.value) == (25, 50)
+    assert semantic_scores(GREY, GREY, TRUTH).top_1.value == 25
+    assert semantic_scores(TRUTH, GREY, TRUTH).top_1.value == 75
+    assert scores.top_1_share.value == 0  # as many as in grey
+    two = semantic_scores(rows([-1, -1, -1, -1], [0, 0, 5, 9]), GREY, TRUTH)
+    assert two.top_1_share.value == pytest.approx(50)
 
 
 def test_misleading_colours_have_a_negative_share() -> None:
-    scores = filled([50, 60, 40, 55], Redness()).scores("mine", seed=1)
+    wrong = rows([-2.1, -1.9, -2.2, -1.8])
+    scores = semantic_scores(wrong, GREY, TRUTH, seed=1)
     assert scores.share.high < 0
     assert scores.share.low < scores.share.value < scores.share.high
-    assert scores == filled([50, 60, 40, 55], Redness()).scores("mine", seed=1)
+    assert scores.share == semantic_scores(wrong, GREY, TRUTH, seed=1).share
 
 
 def test_no_gap_has_no_share() -> None:
-    tally = SemanticTally(Redness())
-    for system in ("truth", "grey", "mine"):
-        tally.add(system, plain(10), 1)
-    share = tally.scores("mine").share
-    assert np.isnan([share.value, share.low, share.high]).all()
+    scores = semantic_scores(GREY, GREY, GREY)
+    for share in (scores.share, scores.top_1_share):
+        assert np.isnan([share.value, share.low, share.high]).all()
+
+
+def test_photographs_without_a_label_or_colours_count_nowhere() -> None:
+    system, grey, truth = ({name: values.copy() for name, values in each.items()} for each in (TRUTH, GREY, TRUTH))
+    system["log_probability"][1] = 0
+    system["known"][1] = 0  # the system failed there
+    scores = semantic_scores(system, grey, truth)
+    assert scores.photographs == 3
+    assert scores.share.value == pytest.approx(100)
 
 
 def test_merged_keeps_lightness(photographs: Path) -> None:
@@ -83,13 +88,3 @@ def test_merged_keeps_lightness(photographs: Path) -> None:
     grey = merged(photograph, Grey().ab(photograph))
     assert (grey == grey[..., :1]).all()
     assert np.abs(merged(photograph, photograph.ab).astype(int) - photograph.rgb).mean() < 1
-
-
-def test_the_real_classifier_knows_a_cat(photographs: Path) -> None:
-    cat = read_whole(photographs / "chelsea.png")
-    coffee = read_whole(photographs / "coffee.png")
-    results = EfficientNetLite2(threads=1).log_probabilities([cat.rgb, merged(cat, Grey().ab(cat)), coffee.rgb])
-    assert results.shape == (3, 1000)
-    np.testing.assert_allclose(np.exp(results).sum(1), 1, atol=1e-4)
-    assert {int(results[0].argmax()), int(results[1].argmax())} <= TABBY_CATS
-    assert set(np.argsort(results[2])[-3:]) & {504, 967, 925}  # coffee mug, espresso, consomme

@@ -154,7 +154,7 @@ def test_weights_of_another_network_are_refused(run, tmp_path):
 def test_scores_are_taken_from_a_report(tmp_path):
     figure = {"value": 5.77, "low": 3.72, "high": 8.32}
     lite = {"gain_at_1": figure, "photographs": 385}
-    report = {"data": "val", "half": "odd", "photographs": 385, "colour": {"lite": lite}}
+    report = {"data": "val", "half": "odd", "photographs": 385, "systems": {"lite": {"colour": lite, "semantic": None}}}
     (tmp_path / "report.json").write_text(json.dumps(report))
     scores = json.loads(scores_of(tmp_path / "report.json", "lite"))
     assert scores == {"photographs": "385 of val, odd half", "gain_at_1": "5.8 [3.7, 8.3]"}

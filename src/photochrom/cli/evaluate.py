@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from ..evaluation.report import Evaluation, Progress
+    from ..evaluation.results import Evaluation
+    from ..evaluation.survey import Progress
     from ..evaluation.systems import System
 
-REDIRECTED_WIDTH = 180  # columns of the tables where they do not go to a terminal
+REDIRECTED_WIDTH = 220  # columns of the tables where they do not go to a terminal
 
 
 def evaluate(
     data: Annotated[Path, typer.Option(help="Folder of colour photographs.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for report.json and report.md.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for report.html, .json, .csv and .md.")],
     model: Annotated[list[str] | None, typer.Option(help="Model name or ONNX file; may be repeated.")] = None,
     baseline: Annotated[
         list[str] | None,
@@ -30,6 +32,10 @@ def evaluate(
     ] = None,
     half: Annotated[str, typer.Option(help="even, odd or all photographs, by position in sorted order.")] = "all",
     semantic: Annotated[bool, typer.Option(help="Classify the labelled photographs as well.")] = True,
+    classifier: Annotated[
+        str | None, typer.Option(help="efficientnet-lite2, vgg16 or an ONNX file. [default: efficientnet-lite2]")
+    ] = None,
+    judge: Annotated[bool, typer.Option("--judge", help="Let a machine tell coloured from real.")] = False,
     temperature: Annotated[
         list[float] | None, typer.Option(help="Of the models' annealed mean; may be repeated. [default: the model's]")
     ] = None,
@@ -38,15 +44,22 @@ def evaluate(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many photographs, evenly spread.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads. [default: all cores]")] = None,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap and of the random baseline.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap and of everything random.")] = 0,
+    html: Annotated[bool, typer.Option(help="Write report.html, with plots and pictures.")] = True,
+    costs: Annotated[bool, typer.Option(help="Measure the models' speed and memory.")] = True,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Use no figures kept from earlier runs, keep none.")] = False,
 ) -> None:
-    """Measure models and baselines on colour photographs: AuC, rebalanced AuC, gain@1, colourfulness, classification.
+    """Measure models and baselines on colour photographs: Table 1 of the paper, with intervals, plots and pictures.
 
-    Fitted baselines (constant, lightness-table) are always fitted on the even half: report on --half odd.
+    Figures are kept in the cache folder: a run that is interrupted goes on where it was, and another one computes only
+    what is new. Fitted baselines (constant, lightness-table) are always fitted on the even half: report on --half odd.
     """
     from ..errors import SettingError
     from ..evaluation import photographs, report
     from ..evaluation.baselines import make_baseline
+    from ..evaluation.classifiers import make_classifier
+    from ..evaluation.evaluate import evaluate as measured
+    from ..models import cache_folder
 
     if not model and not baseline:
         raise SettingError("nothing to evaluate; expected at least one --model or --baseline")
@@ -60,25 +73,32 @@ def evaluate(
         systems += _model_systems(name, file, temperature or [None], saturation or [1.0], threads)
     even = photographs.take_half(everything, "even")
     systems = [make_baseline(name, even, seed) for name in dict.fromkeys(baseline or [])] + systems
+    with _progress() as progress:
+        evaluation = measured(
+            chosen,
+            systems,
+            folder=data,
+            half=half,
+            labels=known,
+            classifier=make_classifier(classifier, threads) if known else None,
+            judged=judge,
+            costs=costs,
+            threads=threads,
+            command=shlex.join(["photochrom", *sys.argv[1:]]),
+            seed=seed,
+            cache=None if fresh else cache_folder() / "evaluations",
+            progress=progress,
+        )
+        report.write(evaluation, output)  # before the pictures: they take a while
+        if html:
+            from ..evaluation.html_report import write_html
+            from ..evaluation.illustrations import illustrate
 
-    classifier = None
-    if known:
-        from ..evaluation.semantic import EfficientNetLite2
-
-        classifier = EfficientNetLite2(threads)
-    evaluation = report.evaluate(
-        chosen,
-        systems,
-        folder=data,
-        half=half,
-        labels=known,
-        classifier=classifier,
-        command=shlex.join(["photochrom", *sys.argv[1:]]),
-        seed=seed,
-        progress=_progress(),
-    )
-    report.write(evaluation, output)
-    _show(evaluation, output)
+            illustrations = illustrate(evaluation, systems, data, seed=seed, progress=progress)
+            write_html(evaluation, illustrations, output / "report.html")
+    _show(evaluation, output / ("report.html" if html else "report.md"))
+    if any(system.failed for system in evaluation.systems) or len(evaluation.unreadable):
+        raise typer.Exit(1)
 
 
 def _names(models: list[str]) -> dict[str, str]:
@@ -101,21 +121,28 @@ def _model_systems(
     return systems
 
 
-def _progress() -> Progress:
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar on a terminal; elsewhere a line when a stage is over."""
     from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bars: dict[str, int] = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
 
-    def show(what: str, done: int, total: int) -> None:
-        if console.is_terminal:
-            console.print(f"{what}: {done}/{total}", end="\r" if done < total else "\n")
-        elif done == total:
-            console.print(f"{what}: {total} photographs")
+        def show(what: str, done: int, total: int) -> None:
+            if what not in bars:
+                bars[what] = shown.add_task(what, total=total)
+            shown.update(bars[what], completed=done, total=total)  # type: ignore[arg-type]
+            if done == total and not console.is_terminal:
+                print(f"{what}: {total} photographs", file=sys.stderr, flush=True)
 
-    return show
+        yield show
 
 
-def _show(evaluation: Evaluation, output: Path) -> None:
+def _show(evaluation: Evaluation, target: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -124,13 +151,19 @@ def _show(evaluation: Evaluation, output: Path) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = REDIRECTED_WIDTH
-    tables = [(f"{evaluation.data}, half: {evaluation.half}", evaluation.photographs, report.colour_rows(evaluation))]
-    if evaluation.semantic:
-        tables.append((str(evaluation.classifier), evaluation.labelled, report.semantic_rows(evaluation)))
-    for title, number, (header, *body) in tables:
-        table = Table(*header, title=f"{title}, {number} photographs")
-        for row in body:
-            table.add_row(*row)
-        console.print(table)
+    number = f"{len(evaluation.names)} photographs"
+    tables = [(f"{evaluation.data}, half: {evaluation.half}, {number}", report.colour_rows(evaluation))]
+    if evaluation.labelled:
+        title = f"{evaluation.classifier}, {evaluation.labelled} labelled photographs"
+        tables.append((title, report.semantic_rows(evaluation)))
+    tables += [("Other judges", report.other_rows(evaluation)), ("Cost", report.cost_rows(evaluation))]
+    for title, (header, *body) in tables:
+        if body:
+            table = Table(*header, title=title)
+            for row in body:
+                table.add_row(*row)
+            console.print(table)
     console.print(f"The originals' colourfulness: {report.original_colourfulness(evaluation)}")
-    console.print(f"Report: {output / 'report.md'}")
+    for line in [*report.left_out(evaluation), *[evaluation.judge_note] * bool(evaluation.judge_note)]:
+        console.print(line)
+    console.print(f"Report: {target}")

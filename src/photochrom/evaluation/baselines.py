@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import ab_bins
-from ..errors import SettingError
+from ..errors import PhotoError, SettingError
+from .block_store import digest
 from .colour import GIVEN_UP, SIDE, T_MAX, inverse_frequency, nearest_bin, sampled
-from .photographs import Photograph, read_crop
+from .photographs import Photograph, read_crop, spread
 from .systems import System, upsample
 
 BASELINES = ("grey", "constant", "lightness-table", "random", "truth")
-FITTED = ("constant", "lightness-table", "random")
+FITTED_ON = 2000  # photographs at most
 LIGHTNESS_CELLS = 20  # of the table: 5 units of L each
+TRIES = 50  # to find a photograph to take random colours from
 RADIUS = ab_bins.AB_LIMIT
 PLANE = np.arange(-RADIUS, RADIUS + 1)  # whole ab units
 CANDIDATES = 100  # ab units: a fitted colour's largest |a|, |b|
@@ -29,7 +31,8 @@ CANDIDATES = 100  # ab units: a fitted colour's largest |a|, |b|
 class Grey:
     """No colour."""
 
-    name = "grey"
+    name = fingerprint = "grey"
+    kind = "baseline"
     note = ""
 
     def ab(self, photograph: Photograph) -> NDArray[np.float32]:
@@ -39,7 +42,8 @@ class Grey:
 class Truth:
     """The photograph's own colours."""
 
-    name = "truth"
+    name = fingerprint = "truth"
+    kind = "baseline"
     note = ""
 
     def ab(self, photograph: Photograph) -> NDArray[np.float32]:
@@ -49,11 +53,14 @@ class Truth:
 class LightnessTable:
     """A colour for each range of L; with one range, a constant colour."""
 
+    kind = "baseline"
+
     def __init__(self, name: str, colours: NDArray[np.float32], note: str) -> None:
         """colours: [cells, 2] CIE ab, for equal ranges of L from 0 to 100."""
         self.name = name
         self.note = note
         self.colours = colours
+        self.fingerprint = f"table {colours.tolist()}"
 
     def ab(self, photograph: Photograph) -> NDArray[np.float32]:
         return self.colours[lightness_cell(photograph.lightness, len(self.colours))]
@@ -63,18 +70,28 @@ class RandomColours:
     """The colours of another photograph, chosen at random (by the seed and the photograph's name)."""
 
     name = "random"
+    kind = "baseline"
     note = "colours of a random photograph of the even half"
 
     def __init__(self, sources: Sequence[Path], seed: int = 0) -> None:
         self._sources = sources
         self._seed = seed
+        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
+        self.fingerprint = digest("random", seed, stats)
 
     def ab(self, photograph: Photograph) -> NDArray[np.float32]:
-        others = [path for path in self._sources if path.name != photograph.name]
-        if not others:
-            raise SettingError("random: no other photograph to take colours from; expected at least two in the data")
         rng = np.random.default_rng([self._seed, zlib.crc32(photograph.name.encode())])
-        source = read_crop(others[rng.integers(len(others))], SIDE).ab
+        for _ in range(TRIES):
+            path = self._sources[int(rng.integers(len(self._sources)))]
+            if path.name == photograph.name:
+                continue
+            try:
+                source = read_crop(path, SIDE).ab
+                break
+            except PhotoError:
+                continue  # the evaluation names it
+        else:
+            raise SettingError("random: no other photograph to take colours from; expected at least two in the data")
         height, width = photograph.rgb.shape[:2]
         return upsample(source, height, width, SIDE, SIDE)
 
@@ -89,6 +106,7 @@ def make_baseline(name: str, even_half: Sequence[Path], seed: int = 0) -> System
         return RandomColours(even_half, seed)
     if name not in BASELINES:
         raise SettingError(f"baseline is {name!r}; expected one of {', '.join(BASELINES)}")
+    even_half = spread(list(even_half), FITTED_ON)
     cells = 1 if name == "constant" else LIGHTNESS_CELLS
     colours = best_table(colour_histogram(even_half, cells))
     note = f"fitted by gain@1 on the even half ({len(even_half)} photographs)"
@@ -107,7 +125,10 @@ def colour_histogram(paths: Sequence[Path], cells: int) -> NDArray[np.float64]:
     side = len(PLANE)
     counts = np.zeros(cells * side * side)
     for path in paths:
-        photograph = read_crop(path, SIDE)
+        try:
+            photograph = read_crop(path, SIDE)
+        except PhotoError:
+            continue  # the evaluation names it; a fit can do without
         a, b = (np.round(sampled(photograph.ab)).astype(np.int64) + RADIUS).T
         cell = lightness_cell(sampled(photograph.lightness[..., None])[:, 0], cells)
         counts += np.bincount((cell * side + a) * side + b, minlength=len(counts))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .results import Interval
 
 RESAMPLES = 1000
 CHUNK = 64  # resampled sets in memory at a time: 50,000 photographs take 25 MB
@@ -36,3 +38,16 @@ def interval(
     tail = (100 - LEVEL) / 2
     low, high = np.percentile(values, [tail, 100 - tail], axis=0)
     return low, high
+
+
+def intervals(
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]], names: Sequence[str], n: int, seed: int = 0
+) -> dict[str, Interval]:
+    """The figures that `statistic` gives for n photographs, by name, with their intervals.
+
+    statistic: counts [sets, n] -> figures [sets, len(names)].
+    """
+    values = statistic(np.ones((1, n)))[0]
+    low, high = interval(statistic, n, seed=seed)
+    triples = zip(values.tolist(), low.tolist(), high.tolist(), strict=True)
+    return {name: Interval(*triple) for name, triple in zip(names, triples, strict=True)}

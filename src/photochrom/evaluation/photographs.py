@@ -17,6 +17,8 @@ from ..errors import DataError, MissingPhotoError, SettingError, UnreadablePhoto
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".avif"})
 HALVES = ("all", "even", "odd")
 CLASSES = 1000  # of ImageNet-1k
+FAIL_ON = "truncated"  # half a photograph is none
+WHOLE = 512  # pixels: the short side that a whole photograph is reduced to, if it is larger
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def read_labels(table: Path, folder: Path) -> dict[str, int]:
 
 
 def read_whole(path: Path) -> Photograph:
-    """A photograph at its own size. Raises MissingPhotoError, UnreadablePhotoError."""
+    """A photograph at its own size, or with its short side reduced to WHOLE pixels: no classifier sees more, and a scan
+    of 200 megapixels would fill the memory. Raises MissingPhotoError, UnreadablePhotoError."""
     return Photograph(path.name, _pixels(path, None))
 
 
@@ -112,9 +115,14 @@ def _pixels(path: Path, crop: int | None) -> NDArray[np.uint8]:
         raise MissingPhotoError(path, "no such file", "expected a photograph")
     try:
         if crop is None:
-            image = pyvips.Image.new_from_file(str(path), access="sequential").autorot()
+            header = pyvips.Image.new_from_file(str(path), access="sequential", fail_on=FAIL_ON)
+            if min(header.width, header.height) > WHOLE:
+                box = round(WHOLE * max(header.width, header.height) / min(header.width, header.height))
+                image = pyvips.Image.thumbnail(str(path), box, height=box, size="down", fail_on=FAIL_ON)
+            else:
+                image = header.autorot()
         else:
-            image = pyvips.Image.thumbnail(str(path), crop, height=crop, crop="centre", size="both")
+            image = pyvips.Image.thumbnail(str(path), crop, height=crop, crop="centre", size="both", fail_on=FAIL_ON)
         if image.get_typeof("icc-profile-data"):
             image = image.icc_transform("srgb", embedded=True)
         image = image.colourspace("srgb")

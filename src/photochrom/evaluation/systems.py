@@ -19,7 +19,9 @@ class System(Protocol):
     """Gives colours to a photograph."""
 
     name: str
+    kind: str  # "model" or "baseline"
     note: str  # what a reader of the report must know, e.g. on what it was fitted
+    fingerprint: str  # changes with whatever its colours depend on, beside the photograph
 
     def ab(self, photograph: Photograph) -> NDArray[np.float32]:
         """Colours [H, W, 2], CIE ab, at the photograph's size."""
@@ -27,16 +29,20 @@ class System(Protocol):
 
 
 class ModelSystem:
-    """A network at one temperature. The last photograph's colours are kept: saturations share them."""
+    """A network at one temperature (`colorizer`, `temperature`; None: the model's own).
+
+    The last photograph's colours are kept: saturations share them.
+    """
 
     def __init__(self, name: str, colorizer: Colorizer, temperature: float | None = None) -> None:
-        """temperature: of the annealed mean; None: the model's own."""
         info = colorizer.info
         self.name = name if temperature is None else f"{name} T={temperature:g}"
         self.note = f"{info.name} {info.version}, sha256 {info.sha256[:8]}, input {info.native_size}, temperature "
         self.note += f"{info.temperature if temperature is None else temperature:g}"
-        self._colorizer = colorizer
-        self._temperature = temperature
+        self.kind = "model"
+        self.fingerprint = f"{info.sha256} {info.temperature if temperature is None else temperature!r}"
+        self.colorizer = colorizer
+        self.temperature = temperature
         self._last: tuple[Photograph, NDArray[np.float32]] | None = None
 
     def ab(self, photograph: Photograph) -> NDArray[np.float32]:
@@ -46,9 +52,9 @@ class ModelSystem:
 
     def _predict(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         height, width = rgb.shape[:2]
-        rows, cols = self._colorizer.network_size(height, width)
-        ab = self._colorizer.predict_ab(resampled_lightness(rgb, rows, cols), self._temperature)
-        stride = self._colorizer.info.stride
+        rows, cols = self.colorizer.network_size(height, width)
+        ab = self.colorizer.predict_ab(resampled_lightness(rgb, rows, cols), self.temperature)
+        stride = self.colorizer.info.stride
         return upsample(np.moveaxis(ab, 0, -1), height, width, rows / stride, cols / stride)
 
 
@@ -59,7 +65,9 @@ class Saturated:
         if not (np.isfinite(saturation) and saturation >= 0):
             raise SettingError(f"saturation is {saturation}; expected a finite number, 0 or above")
         self.name = f"{system.name} S={saturation:g}"
+        self.kind = system.kind
         self.note = system.note
+        self.fingerprint = f"{system.fingerprint} times {saturation!r}"
         self._system = system
         self._saturation = np.float32(saturation)
 

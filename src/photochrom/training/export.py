@@ -55,7 +55,8 @@ def scores_of(report: Path, name: str) -> str:
     """The scores of the system `name` in a report.json of `photochrom evaluate`, for a Card. Raises DataError."""
     try:
         content = json.loads(report.read_text("utf-8"))
-        scores = {**content["colour"][name], **content.get("semantic", {}).get(name, {})}
+        system = content["systems"][name]
+        scores = {**system["colour"], **(system["semantic"] or {})}
     except (OSError, ValueError, KeyError, TypeError) as error:
         expected = f"expected a report.json of `photochrom evaluate` with {name} in it"
         raise DataError(f"{report}: no scores found ({error!r}); {expected}") from error

@@ -56,10 +56,13 @@ class Data:
 class Loss:
     """name: classification, regression, hue-chroma or uv (training/heads.py); lam (1: no rebalancing), k, sigma: of
     section 2 of the paper, for classification; positions: places of a crop at which larsson is trained (0: all of
-    them); prior_photographs: how many photographs the prior is measured on."""
+    them); prior_photographs: how many photographs the prior is measured on; recognition: weight of the loss that a
+    classifier sees (training/recognition.py), on so large a share of each batch as recognition_share."""
 
     name: str = "classification"
     positions: int = 0
+    recognition: float = 0.0
+    recognition_share: float = 1.0
     lam: float = ab_bins.LAMBDA
     k: int = ab_bins.NEIGHBOURS
     sigma: float = ab_bins.SIGMA

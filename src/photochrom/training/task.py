@@ -19,6 +19,7 @@ from .lab_torch import rgb_to_lab
 from .losses import RebalancedCrossEntropy
 from .networks import build_network
 from .recipe import Recipe, Schedule
+from .recognition import Recognition
 
 Batch = tuple[Tensor, Tensor]
 """uint8 RGB crops [N, 3, size, size] and their positions in the training, int64 [N]."""
@@ -48,6 +49,7 @@ class ColorizationTask(lightning.LightningModule):
             # Their weights alone: the statistics of their BatchNorm are those of lightness, not of ImageNet's codes.
             for part in self.network.frozen_parts(recipe.network.frozen_blocks):
                 part.requires_grad_(False)
+        self.recognition = Recognition() if recipe.loss.recognition else None
         # Without the rebalancing: comparable between runs of different weights.
         self.plain_loss = RebalancedCrossEntropy(prior, 1.0, recipe.loss.k, recipe.loss.sigma)
         self.step_loss = torch.zeros(())  # of the last batch, over all processes
@@ -92,7 +94,14 @@ class ColorizationTask(lightning.LightningModule):
         mean_pixels = counts[1].clamp(min=1e-9)
         self.step_loss = counts[0] / mean_pixels
         self.log("train/loss", self.step_loss)
-        return total / mean_pixels
+        loss = total / mean_pixels
+        if self.recognition:
+            some = max(1, round(len(rgb) * self.recipe.loss.recognition_share))
+            ab = self.head.decode(output[:some], lab_there[:some, :1], 1.0)
+            unrecognised = self.recognition(rgb[:some], lab[:some, :1], ab)
+            self.log("train/recognition", unrecognised.detach())
+            loss = loss + self.recipe.loss.recognition * unrecognised
+        return loss
 
     def _random(self, positions: Tensor, purpose: int) -> list[np.random.Generator]:
         """A generator for each photograph, a function of the seed and its position: the same on any number of

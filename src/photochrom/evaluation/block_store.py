@@ -1,0 +1,69 @@
+"""Figures of photographs on the disk, in blocks, so that a run goes on where another one ended.
+
+A folder a key; the key is everything that the figures depend on. A block's file is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..atomic_file import output_error, part_file
+from ..errors import OutputError
+
+BLOCK = 64  # photographs: what an interrupted run loses at most
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def digest(*parts: object) -> str:
+    """A short name of what something depends on; `parts` must be JSON."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+class BlockStore:
+    """The blocks of one key, under `folder`; nothing is kept if that is None."""
+
+    def __init__(self, folder: Path | None, key: str) -> None:
+        self._folder = None if folder is None else folder / key
+        self._in_memory: dict[int, dict[str, NDArray[Any]]] = {}
+
+    def load(self, number: int) -> dict[str, NDArray[Any]] | None:
+        """A block's arrays, or None where there is none, or a damaged one."""
+        if number in self._in_memory or self._folder is None:
+            return self._in_memory.get(number)
+        try:
+            with np.load(self._file(number), allow_pickle=False) as content:
+                return dict(content)
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            return None  # it will be made again
+
+    def has(self, number: int) -> bool:
+        return self.load(number) is not None
+
+    def remember(self, number: int, arrays: Arrays) -> None:
+        """For this run only."""
+        self._in_memory[number] = dict(arrays)
+
+    def save(self, number: int, arrays: Arrays) -> None:
+        """Raises OutputError."""
+        if self._folder is None:
+            return self.remember(number, arrays)
+        target = self._file(number)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with part_file(target, overwrite=True) as part, part.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+        except OSError as error:
+            raise error if isinstance(error, OutputError) else output_error(target, error) from error
+
+    def _file(self, number: int) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{number:06}.npz"

@@ -1,0 +1,121 @@
+"""What a distribution over the 313 bins tells beyond its mean: how unsure it is, and whether it has two minds.
+
+Also the distribution of chroma over a histogram of the ab plane. All in numpy; probabilities have the bins first,
+[313, ...], as models give them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..ab_bins import CENTRES, Q, annealed_mean, nearest_bins
+from .results import AB_CELL, AB_CELLS
+
+MODE_RADIUS = 20  # ab units: the probability within belongs to a mode
+SEPARATION = 60  # ab units: two modes lie at least so far apart. Yellow and green grass are about 40
+CHROMA_STEP = 4  # ab units: a class of the histogram of chroma
+_FINE = 8  # points along a cell's side, over which its pixels are spread
+
+Floats = NDArray[np.floating]
+
+
+def annealed(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """The annealed mean (section 2.3) of probabilities [313, h, w]: CIE ab [2, h, w]. Temperature 0 is the mode."""
+    if temperature == 0:
+        return np.moveaxis(CENTRES.astype(np.float32)[probabilities.argmax(0)], -1, 0)
+    return np.moveaxis(annealed_mean(np.moveaxis(probabilities, 0, -1), temperature), -1, 0).astype(np.float32)
+
+
+def entropy(probabilities: Floats) -> NDArray[np.float64]:
+    """Of probabilities [313, ...], in nats [...]: 0 where one bin is certain, log(313) = 5.75 where all are alike."""
+    p = np.asarray(probabilities, dtype=np.float64)
+    return -(p * np.log(p, where=p > 0, out=np.zeros_like(p))).sum(0)
+
+
+@dataclass(frozen=True)
+class TwoModes:
+    """The two modes of distributions, arrays of any shape [...] alike.
+
+    first, second: the bins that they are around, the first with the greater mass; masses: the probability within
+    MODE_RADIUS of each; bimodality: see `two_modes`.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    first_mass: NDArray[np.float64]
+    second_mass: NDArray[np.float64]
+    bimodality: NDArray[np.float64]
+
+
+def two_modes(probabilities: Floats) -> TwoModes:
+    """The two modes of distributions [313, ...], and how clearly there are two.
+
+    A bin's mass is the probability within MODE_RADIUS of it. The first mode is the bin of the greatest mass, the second
+    that of the greatest mass at least SEPARATION away. Bimodality is the second's mass minus the mass half-way between
+    them: 0.5 for two modes that share everything, 0 or below where the second is only the first one's tail, since then
+    there is no valley.
+    """
+    near, far, middle = _geometry()
+    p = np.asarray(probabilities, dtype=np.float32)
+    mass = near @ p.reshape(Q, -1)  # [313, n]
+    column = np.arange(mass.shape[1])
+    first = mass.argmax(0)
+    second = np.where(far[first].T, mass, -1).argmax(0)
+    valley = mass[middle[first, second], column]
+    shape = p.shape[1:]
+    return TwoModes(
+        first.reshape(shape),
+        second.reshape(shape),
+        mass[first, column].astype(np.float64).reshape(shape),
+        mass[second, column].astype(np.float64).reshape(shape),
+        (mass[second, column] - valley).astype(np.float64).reshape(shape),
+    )
+
+
+@lru_cache(maxsize=1)
+def _geometry() -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
+    """Of each pair of bins [313, 313]: is it near, is it far, and the bin nearest to the point half-way."""
+    difference = CENTRES[:, None] - CENTRES
+    squared = (difference**2).sum(-1)
+    half_way = (CENTRES[:, None] + CENTRES) / 2
+    middle = nearest_bins(half_way, k=1)[0][..., 0]
+    return (squared <= MODE_RADIUS**2).astype(np.float32), squared >= SEPARATION**2, middle
+
+
+def chroma_shares(ab_counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """From a histogram over the ab plane [64, 64] (results.AB_CELL): edges of chroma [k + 1] in ab units, and the share
+    of pixels in each class [k], summing to 1 (to 0 where there are no pixels).
+
+    A cell's pixels count as spread evenly over it, so a class near 0 also holds pixels of the cell around grey.
+    """
+    edges, parts = _chroma_classes()
+    return edges, shares(ab_counts).ravel() @ parts
+
+
+@lru_cache(maxsize=1)
+def _chroma_classes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Edges of the classes of chroma [k + 1], and what part of each cell [4096] lies in each, [4096, k]."""
+    fine = (np.arange(AB_CELLS * _FINE) + 0.5) * AB_CELL / _FINE - AB_CELLS * AB_CELL / 2
+    chroma = np.hypot(fine[:, None], fine)
+    edges = np.arange(0, chroma.max() + CHROMA_STEP, CHROMA_STEP)
+    classes = (chroma / CHROMA_STEP).astype(np.int64)
+    cell = np.arange(AB_CELLS * _FINE) // _FINE
+    parts = np.zeros((AB_CELLS * AB_CELLS, len(edges) - 1))
+    np.add.at(parts, ((cell[:, None] * AB_CELLS + cell).ravel(), classes.ravel()), 1 / _FINE**2)
+    return edges.astype(np.float64), parts
+
+
+def shares(ab_counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Counts [...] as shares that sum to 1; all 0 where nothing was counted."""
+    return ab_counts / max(int(ab_counts.sum()), 1)
+
+
+def densest(ab_shares: NDArray[np.float64], covered: float) -> float:
+    """The share of a cell above which the densest cells together hold `covered` (0..1) of everything."""
+    falling = np.sort(ab_shares, axis=None)[::-1]
+    enough = np.searchsorted(np.cumsum(falling), covered * falling.sum())
+    return float(falling[min(enough, falling.size - 1)])

@@ -1,0 +1,112 @@
+"""What a report shows beyond its figures: pictures and distributions, from a bounded number of photographs.
+
+The figures of an evaluation come from all photographs; these are made afterwards, from its result and a few dozen of
+them, so that 50,000 photographs cost no more than 50.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import DataError, PhotoError
+from .colour import SIDE
+from .gallery import GROUPS, KEPT, Example, gallery
+from .model_view import views
+from .multimodal import MultimodalPixel, most_multimodal
+from .photographs import Photograph, read_crop
+from .results import Evaluation
+from .systems import System
+from .temperature_sweep import Sweeps, sweep
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many photographs are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Illustrations:
+    """Pictures and distributions of an evaluation; each may be empty.
+
+    sweeps: over the temperature; multimodal: by system; multimodal_photographs: how many were searched; gallery: by
+    system and group.
+    """
+
+    sweeps: Sweeps | None = None
+    multimodal: dict[str, tuple[MultimodalPixel, ...]] = field(default_factory=dict)
+    multimodal_photographs: int = 0
+    gallery: dict[str, dict[str, tuple[Example, ...]]] = field(default_factory=dict)
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    pass
+
+
+def illustrate(
+    evaluation: Evaluation,
+    systems: Sequence[System],
+    folder: Path,
+    *,
+    seed: int = 0,
+    progress: Progress = _silent,
+    sweep_photographs: int = 48,
+    multimodal_photographs: int = 48,
+) -> Illustrations:
+    """Make the illustrations of an evaluation of `systems` (as in evaluation.systems, in that order) on the photographs
+    in `folder`, at 256x256 like its figures.
+
+    seed: of the gallery's random photographs. sweep_photographs, multimodal_photographs: at most so many, evenly
+    spread; 0 leaves that part out. A photograph that is gone since, or that a system failed on, is passed over. Raises
+    DataError where the systems are not those of the evaluation.
+    """
+    measured = [result.name for result in evaluation.systems]
+    if [system.name for system in systems] != measured:
+        given = ", ".join(system.name for system in systems)
+        raise DataError(f"systems are {given}; expected those of the evaluation, in order: {', '.join(measured)}")
+
+    def read(name: str) -> Photograph | None:
+        try:
+            return read_crop(folder / name, SIDE)
+        except PhotoError:
+            return None
+
+    pairs = list(zip(evaluation.systems, systems, strict=True))
+    models = [(result, system) for result, system in pairs if result.kind == "model"]
+    failed = {name for result, _ in models for name in result.failed}
+    names = [name for name in evaluation.names if name not in failed]
+    networks = views([system for _, system in models])
+
+    swept = None
+    if networks and sweep_photographs:
+        few = _spread(names, sweep_photographs)
+        swept = sweep(networks, few, read, _counter(progress, "temperatures", len(few)))
+    unsure: dict[str, tuple[MultimodalPixel, ...]] = {}
+    searched: list[str] = []
+    if any(network.has_probabilities for network in networks) and multimodal_photographs:
+        searched = _spread(names, multimodal_photographs)
+        unsure = most_multimodal(networks, searched, read, _counter(progress, "multimodal pixels", len(searched)))
+    shown = {}
+    step = _counter(progress, "gallery", len(models) * min(len(GROUPS) * KEPT, len(evaluation.names)))
+    for result, system in models:
+        examples = gallery(evaluation, result, system, read, step, seed)
+        if examples:
+            shown[result.name] = examples
+    return Illustrations(swept, unsure, len(searched), shown)
+
+
+def _spread(names: Sequence[str], limit: int) -> list[str]:
+    """At most `limit` names, evenly spread, so that a sorted list keeps its variety."""
+    if limit >= len(names):
+        return list(names)
+    return [names[i * len(names) // limit] for i in range(limit)]
+
+
+def _counter(progress: Progress, what: str, total: int) -> Callable[[], None]:
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress(what, min(done, total), total)
+
+    return step

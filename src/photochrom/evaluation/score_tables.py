@@ -1,0 +1,236 @@
+"""The measured figures as tables of text: a row a system, a column a figure, and why a figure is missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .results import Evaluation, Interval, SystemResult
+
+MISSING = "–"
+NAMED = 3  # photographs of a list that are named; the others are counted
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure, and below it its interval or what belongs to it."""
+
+    text: str
+    below: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A figure of every system. better: "higher", "lower" or "" where neither is; path: of SystemResult's fields, with
+    points between; digits: after the point; per: what the field is divided by; below: what else is said of it."""
+
+    title: str
+    unit: str
+    better: str
+    path: str
+    digits: int = 1
+    per: float = 1
+    below: Callable[[SystemResult], str] = lambda system: ""
+
+    def cell(self, system: SystemResult) -> Cell:
+        value: Any = system
+        for name in self.path.split("."):
+            value = None if value is None else getattr(value, name)
+        return cell(value if value is None or self.per == 1 else value / self.per, self.digits, self.below(system))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the report. rows: (system, its cells); legend: what the columns mean; missing: why some are empty."""
+
+    title: str
+    sentence: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    legend: tuple[tuple[str, str], ...]
+    missing: tuple[str, ...] = ()
+
+
+def number(value: float, digits: int = 1) -> str:
+    """A number as text with a true minus sign, never "-0.0"; MISSING where it is not finite."""
+    if not math.isfinite(value):
+        return MISSING
+    text = f"{value:,.{digits}f}"
+    if not text.strip("-0.,"):
+        text = text.removeprefix("-")
+    return text.replace("-", "−").replace(",", "\u202f")
+
+
+def cell(value: Interval | float | None, digits: int = 1, below: str = "") -> Cell:
+    """A figure as a cell, with its interval."""
+    if value is None:
+        return Cell(MISSING)
+    if not isinstance(value, Interval):
+        return Cell(number(value, digits), below)
+    if not math.isfinite(value.value):
+        return Cell(MISSING)
+    if math.isfinite(value.low) and math.isfinite(value.high):
+        below = f"{number(value.low, digits)} … {number(value.high, digits)}{below}"
+    return Cell(number(value.value, digits), below)
+
+
+def tables(evaluation: Evaluation) -> list[Table]:
+    """All tables of an evaluation; one without columns says only why nothing was measured."""
+    made = [_nearness(evaluation), _vividness(evaluation), _recognition(evaluation), _costs(evaluation)]
+    return [table for table in made if table is not None]
+
+
+def _table(
+    evaluation: Evaluation,
+    title: str,
+    sentence: str,
+    columns: tuple[Column, ...],
+    legend: tuple[tuple[str, str], ...],
+    missing: tuple[str, ...] = (),
+) -> Table:
+    rows = tuple((system.name, tuple(each.cell(system) for each in columns)) for system in evaluation.systems)
+    return Table(title, sentence, columns, rows, legend, missing)
+
+
+def _nearness(evaluation: Evaluation) -> Table:
+    columns = (
+        Column("AuC", "%", "higher", "colour.auc"),
+        Column("rebalanced AuC", "%", "higher", "colour.rebalanced_auc"),
+        Column("gain over grey", "points", "higher", "colour.rebalanced_gain"),
+        Column("gain@1", "points", "higher", "colour.gain_at_1",
+               below=lambda s: f" at ×{s.colour.gain_scale:.1f}"),
+        Column("RMSE", "ab units", "lower", "colour.rmse_ab"),
+        Column("PSNR", "dB", "higher", "colour.psnr"),
+        Column("SSIM", "0 to 1", "higher", "colour.ssim", 3),
+    )  # fmt: skip
+    legend = (
+        ("AuC", "how near the colours are, over all pixels: the area under the curves below. Most pixels are nearly "
+                "grey, so grey alone scores high"),
+        ("rebalanced AuC", "the same, with every colour counting alike however rare it is"),
+        ("gain over grey", "rebalanced AuC minus that of leaving the photographs grey"),
+        ("gain@1", "that gain at the largest factor (× the colours' strength, 0 to 1.5) at which AuC stays within 1 "
+                   "point of grey's: it cannot be had by merely colouring boldly"),
+        ("RMSE", "typical distance from the true colour, in CIE ab units"),
+        ("PSNR, SSIM", "likeness of the coloured and the original picture, mean over photographs; identical pictures "
+                       "have 100 dB and 1"),
+    )  # fmt: skip
+    return _table(
+        evaluation,
+        "How near the true colours",
+        "Read across a row: a system is better the nearer its figures are to the row of truth and the farther above "
+        "the row of grey, where those were measured.",
+        columns,
+        legend,
+    )
+
+
+def _vividness(evaluation: Evaluation) -> Table:
+    columns = (
+        Column("colourfulness", "", "", "colour.colourfulness"),
+        Column("originals", "", "", "colour.original_colourfulness"),
+        Column("colourfulness, absolute form", "", "", "colour.absolute_colourfulness"),
+        Column("originals, absolute form", "", "", "colour.original_absolute_colourfulness"),
+    )
+    legend = (
+        ("colourfulness", "Hasler and Süsstrunk's M3 (2003), with signed opponents, mean over photographs; 0 is grey"),
+        ("absolute form", "the same with |R − G| and |(R + G) / 2 − B|, as many published figures have it"),
+    )
+    return _table(
+        evaluation,
+        "How vivid",
+        "The nearer to the originals' figure, the more natural; far below it is washed out, far above it garish.",
+        columns,
+        legend,
+    )
+
+
+def _recognition(evaluation: Evaluation) -> Table:
+    systems = evaluation.systems
+    classified = any(s.semantic for s in systems)
+    distance, judged = any(s.frechet is not None for s in systems), any(s.judge for s in systems)
+    columns: tuple[Column, ...] = ()
+    legend: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
+    if classified:
+        columns += (
+            Column("top-1", "%", "higher", "semantic.top_1"),
+            Column("top-5", "%", "higher", "semantic.top_5"),
+            Column("log-probability", "nats", "higher", "semantic.log_probability", 3),
+            Column("won back", "%", "higher", "semantic.share"),
+            Column("won back, top-1", "%", "higher", "semantic.top_1_share"),
+        )
+        legend += (
+            ("top-1, top-5", f"how often {evaluation.classifier}, a classifier of ImageNet, names what the photograph "
+                             f"shows, first or among its first five; {evaluation.labelled} labelled photographs. One "
+                             "that was trained on these photographs flatters all rows"),
+            ("log-probability", "how sure it is of the right answer, mean; finer than top-1 on few photographs"),
+            ("won back", "the share of what it loses without colour (grey is 0, the original 100), by log-probability "
+                         "and by top-1"),
+        )  # fmt: skip
+        if any(s.semantic and not math.isfinite(s.semantic.top_1_share.value) for s in systems):
+            missing += ("won back, top-1: the classifier does no better in colour than in grey, so there is no gap",)
+        if any(s.semantic and not math.isfinite(s.semantic.share.value) for s in systems):
+            missing += ("won back: the classifier is no surer in colour than in grey, so there is no gap",)
+        if any(s.semantic is None for s in systems):
+            missing += ("top-1 to won back: not classified",)
+    else:
+        missing += ("recognition by a classifier was not measured: it needs labels and a classifier",)
+    if distance:
+        columns += (Column("Fréchet distance", "", "lower", "frechet", 2),)
+        legend += (("Fréchet distance", "between the coloured and the original photographs in the features of "
+                                        f"{evaluation.classifier}; not comparable with FID"),)  # fmt: skip
+        if any(s.frechet is None for s in systems):
+            missing += ("Fréchet distance: not measured for this system",)
+    else:
+        missing += ("the Fréchet distance was not measured: it needs a classifier and more than 5,000 photographs",)
+    if judged:
+        columns += (Column("fooled the machine", "%", "higher", "judge.error"),)
+        legend += (("fooled the machine", "errors of a small classifier that was trained to tell coloured from real "
+                                          "photographs, on photographs it had not seen; 50 means that it cannot tell. "
+                                          "A machine's figure: it says little about people"),)  # fmt: skip
+        if any(s.judge is None for s in systems):
+            missing += ("fooled the machine: nothing to tell apart, or not judged",)
+    else:
+        missing += ("a machine judge was not asked, or could not be trusted",)
+    return _table(
+        evaluation,
+        "How recognisable",
+        "Right colours help a classifier to see what is in a photograph; wrong ones mislead it.",
+        columns,
+        legend,
+        missing,
+    )
+
+
+def _costs(evaluation: Evaluation) -> Table | None:
+    priced = [system for system in evaluation.systems if system.cost]
+    if not priced:
+        return None
+    columns = (
+        Column("parameters", "million", "", "cost.parameters", 2, 1e6),
+        Column("file", "MB", "", "cost.file_bytes", per=1e6),
+        Column("peak memory", "MB", "lower", "cost.peak_memory", 0, 1e6),
+        Column("time a photograph", "ms", "lower", "cost.milliseconds",
+               below=lambda s: _threads(s.cost.threads) if s.cost else ""),
+    )  # fmt: skip
+    legend = (
+        ("peak memory", "of a process that colours the photographs one after another, all libraries included"),
+        ("time a photograph", "network and decoding at 256×256, median after warming up, on so many threads"),
+    )
+    missing = () if len(priced) == len(evaluation.systems) else ("baselines are no networks and have no cost",)
+    return _table(
+        evaluation, "What it costs", "Smaller is cheaper to run; 1 MB is a million bytes.", columns, legend, missing
+    )
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread" if count == 1 else f"{count} threads"
+
+
+def listed(reasons: dict[str, str], named: int = NAMED) -> str:
+    """Photographs with what is the matter: the first few by name, the rest counted."""
+    shown = "; ".join(f"{name}: {why}" for name, why in list(reasons.items())[:named])
+    more = len(reasons) - named
+    return f"{shown}; and {more} more" if more > 0 else shown

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from photochrom.errors import DataError
+from photochrom.evaluation.baselines import make_baseline
+from photochrom.evaluation.classifiers import Classified
+from photochrom.evaluation.evaluate import evaluate
+from photochrom.evaluation.photographs import list_photographs
+
+
+class Certain:
+    """A classifier that finds class 3 the surer the more colourful a photograph is."""
+
+    name = "certain"
+    fingerprint = "certain 1"
+    classes = 1000
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def classify(self, photographs: list[np.ndarray]) -> Classified:
+        self.seen += len(photographs)
+        results = np.full((len(photographs), 1000), -9.0, np.float32)
+        results[:, 3] = [-8 + (np.ptp(rgb, axis=-1)).mean() / 100 for rgb in photographs]
+        return Classified(results, None)
+
+
+def test_baselines_and_the_ends_of_the_scale(photographs: Path, tmp_path: Path) -> None:
+    paths = list_photographs(photographs)
+    classifier = Certain()
+    systems = [make_baseline(name, paths) for name in ("constant", "truth")]
+    steps: list[tuple[str, int, int]] = []
+
+    def run() -> None:
+        evaluation = evaluate(
+            paths,
+            systems,
+            folder=photographs,
+            half="all",
+            labels={"coffee.png": 3, "rocket.png": 3},
+            classifier=classifier,
+            cache=tmp_path,
+            progress=lambda *step: steps.append(step),
+        )
+        constant, truth = evaluation.systems
+        assert (constant.name, truth.name) == ("constant", "truth")
+        assert truth.semantic is not None and truth.semantic.share.value == pytest.approx(100)
+        assert list(evaluation.ends) == ["grey"]  # the zero of the scale, classified although not asked for
+        assert evaluation.ends["grey"].share.value == 0
+        assert (len(evaluation.names), evaluation.labelled) == (6, 2)
+        assert truth.colour.auc.value == 100
+        assert (truth.photo_auc == 100).all()
+        np.testing.assert_array_equal(truth.ab_counts, evaluation.true_ab_counts)
+        assert constant.ab_counts.max() == constant.ab_counts.sum() == 6 * 64 * 64  # all in one cell
+        np.testing.assert_allclose(constant.curves[:, 150], 1)
+        assert "fitted by gain@1" in constant.note
+
+    run()
+    assert classifier.seen == 2 * 3
+    assert steps[-1] == ("measuring", 6, 6)
+    run()  # from what was kept
+    assert classifier.seen == 2 * 3
+
+
+def test_labels_of_other_photographs(photographs: Path) -> None:
+    paths = list_photographs(photographs)
+    with pytest.raises(DataError, match="none of the 2 photographs is labelled"):
+        evaluate(
+            paths[:2],
+            [make_baseline("grey", paths)],
+            folder=photographs,
+            half="all",
+            labels={"rocket.png": 3},
+            classifier=Certain(),
+        )
+
+
+def test_two_systems_of_one_name(photographs: Path) -> None:
+    paths = list_photographs(photographs)
+    with pytest.raises(DataError, match="two systems have one name: grey, grey"):
+        evaluate(paths, [make_baseline("grey", paths)] * 2, folder=photographs, half="all")
+
+
+def test_a_photograph_that_goes_missing_is_named(photographs: Path) -> None:
+    paths = [*list_photographs(photographs)[:1], photographs / "gone.png"]
+    found = evaluate(paths, [make_baseline("grey", paths)], folder=photographs, half="all")
+    assert found.unreadable == ["gone.png"]
+    assert "no such file" in found.left_out["gone.png"]
+    assert len(found.names) == 1
+
+
+def test_the_judge_is_asked_about_random_colours_too(photographs: Path) -> None:
+    """Six photographs are too few to train a judge: whatever it says, an untrustworthy one is not quoted."""
+    paths = list_photographs(photographs)
+    found = evaluate(paths, [make_baseline("grey", paths)], folder=photographs, half="all", judged=True, threads=1)
+    (grey,) = found.systems
+    assert (grey.judge is None) == bool(found.judge_note)
