@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench evaluate ablation setup fonts clean
+.PHONY: demo test lint bench evaluate ablation setup fonts browser clean
 
 setup: $(STAMP)
 
@@ -15,6 +15,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@fc-list 2>/dev/null | grep -q . || $(MAKE) --no-print-directory fonts
+	@command -v chromium >/dev/null || $(MAKE) --no-print-directory browser
 	touch $@
 
 # The labels of the contact sheets need one.
@@ -22,6 +23,12 @@ fonts:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -qq -y fontconfig fonts-dejavu-core; \
 	else echo "No font found: contact sheets will lack labels. On Debian: sudo apt-get install fonts-dejavu-core"; fi
+
+# The tests of the study's page need one.
+browser:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium >/dev/null; \
+	else echo "No chromium found: the tests in a browser will be skipped. On Debian: sudo apt-get install chromium"; fi
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py -o demo
@@ -42,9 +49,10 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/run_all.py
 
 # DATA=folder of photographs with labels.csv; halves by even and odd position: chosen on even, reported on odd.
+# MODELS="a.onnx b.onnx": others to stand beside the bundled one.
 evaluate: $(STAMP)
-	$(BIN)/photochrom evaluate --data $(DATA) --half odd --model lite --baseline grey --baseline constant \
-		--baseline lightness-table --baseline truth -o docs/measured/val-odd
+	$(BIN)/photochrom evaluate --data $(DATA) --half odd --model lite $(addprefix --model ,$(MODELS)) --baseline grey \
+		--baseline constant --baseline lightness-table --baseline random --baseline truth --judge -o docs/measured/val-odd
 
 # The paper's systems at equal budget: DATA=training photographs VAL=folder to score on. Under an hour on two cores.
 ablation: $(STAMP)

@@ -22,7 +22,7 @@ import photochrom
 from photochrom import color
 from photochrom.ab_bins import CENTRES
 from photochrom.colorizer import Colorizer, load
-from photochrom.errors import OutputError, SettingError, UnreadablePhotoError
+from photochrom.errors import ModelError, OutputError, SettingError, UnreadablePhotoError
 from photochrom.models import ModelInfo
 
 
@@ -51,6 +51,23 @@ def test_temperature_and_decode(tmp_path: Path, colorizer: Colorizer, model_buil
     with_bins = load(model_builder(tmp_path / "bins.onnx", probabilities=True))
     mode = with_bins.predict_ab(lightness, decode="mode")
     assert mode.shape == (2, 8, 8) and (mode[:, 0, 0] == CENTRES[200]).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (32, 32), (33, 31)])
+def test_predict_probabilities(
+    height: int, width: int, tmp_path: Path, colorizer: Colorizer, model_builder: Callable[..., Path]
+) -> None:
+    lightness = np.full((height, width), 70, np.float32)
+    with_bins = load(model_builder(tmp_path / "bins.onnx", probabilities=True))
+    given = with_bins.predict_probabilities(lightness)
+    # The tiny model's logits are 3 at bin 200 and 0 elsewhere.
+    expected = np.where(np.arange(313) == 200, math.exp(3), 1) / (312 + math.exp(3))
+    assert given.dtype == np.float32 and given.shape == (313, math.ceil(height / 4), math.ceil(width / 4))
+    assert np.abs(given - expected[:, None, None]).max() < 1e-6
+    with pytest.raises(SettingError, match=r"lightness has shape \(3,\)"):
+        with_bins.predict_probabilities(np.zeros(3, np.float32))
+    with pytest.raises(ModelError, match=r"tiny\.onnx: gives no distribution; expected a model with probabilities"):
+        colorizer.predict_probabilities(lightness)
 
 
 @pytest.mark.parametrize("temperature", [0, -1, math.nan, math.inf])

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import __version__
-from .ab_bins import CENTRES
+from .ab_bins import CENTRES, Q
 from .errors import ModelError, SettingError, UnreadablePhotoError
 from .formats import output_format
 from .merge import AbMap, PageMerger, Samples
@@ -105,6 +105,25 @@ class Colorizer:
         temperature: of the annealed mean, above 0 (None: the model's own). Raises SettingError.
         """
         temperature = self._temperature(temperature, decode)
+        if decode == "mode" and self.info.has_probabilities:
+            most_probable = self.predict_probabilities(lightness).argmax(0)
+            return np.ascontiguousarray(CENTRES.astype(np.float32)[most_probable].transpose(2, 0, 1))
+        return self._run(self._session, "ab", lightness, temperature)
+
+    def predict_probabilities(self, lightness: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The distribution over the 313 bins at temperature 1, at the network's resolution.
+
+        lightness: as in predict_ab. Returns float32 [313, ceil(H / stride), ceil(W / stride)], the bins in the order of
+        ab_bins.CENTRES. Raises SettingError, and ModelError for a model without one (see info.has_probabilities).
+        """
+        if not self.info.has_probabilities:
+            raise ModelError(f"{self.info.path}: gives no distribution; expected a model with probabilities")
+        return self._run(self._distribution_session(), "probabilities", lightness, temperature=1.0)
+
+    def _run(
+        self, session: InferenceSession, output: str, lightness: NDArray[np.float32], temperature: float
+    ) -> NDArray[np.float32]:
+        """One output [channels, h, w] of the graph, without what belongs to the padding."""
         values = np.asarray(lightness, dtype=np.float32)
         if values.ndim != 2 or values.size == 0:
             raise SettingError(f"lightness has shape {values.shape}; expected [H, W] of at least 1 x 1")
@@ -115,16 +134,14 @@ class Colorizer:
         padding = [(0, -side % SIDE_MULTIPLE) for side in (height, width)]
         padded = np.pad(values, padding, mode="symmetric")[None, None]
         feeds = {"lightness": padded, "temperature": np.array([temperature], np.float32)}
-        if decode == "mode" and self.info.has_probabilities:
-            probabilities = self._distribution_session().run(["probabilities"], feeds)[0]
-            ab = CENTRES.astype(np.float32)[probabilities[0].argmax(0)].transpose(2, 0, 1)
-        else:
-            ab = self._session.run(["ab"], feeds)[0][0]
+        result: NDArray[np.float32] = session.run([output], feeds)[0][0]
         stride = self.info.stride
-        expected = (2, padded.shape[2] // stride, padded.shape[3] // stride)
-        if ab.shape != expected:
-            raise ModelError(f"{self.info.path}: gives ab of shape {ab.shape}; expected {expected} by its stride")
-        return np.ascontiguousarray(ab[:, : -(-height // stride), : -(-width // stride)])
+        expected = (2 if output == "ab" else Q, padded.shape[2] // stride, padded.shape[3] // stride)
+        if result.shape != expected:
+            raise ModelError(
+                f"{self.info.path}: gives {output} of shape {result.shape}; expected {expected} by its stride"
+            )
+        return np.ascontiguousarray(result[:, : -(-height // stride), : -(-width // stride)])
 
     def _distribution_session(self) -> InferenceSession:
         """The model again, computing its probabilities: opened when first asked for, since few ask."""

@@ -63,7 +63,7 @@ def evaluate(folder: Path, names: Sequence[str], systems: Sequence[System], **ch
         versions={"photochrom": "1.0", "python": "3.12"},
         true_ab_counts=_counts(np.concatenate(truths)),
         systems=results,
-        left_out={"old.jpg": "grey already", "torn.jpg": "unreadable: cut off"},
+        left_out={"old.jpg": "grey already", "torn.jpg": "cut off; expected a whole photograph"},
     )
     return replace(evaluation, **changes)  # type: ignore[arg-type]
 

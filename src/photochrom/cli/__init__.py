@@ -23,6 +23,7 @@ COMMANDS = {
     "train": _Command("train", "train", "Train a network by a recipe.", "train"),
     "export": _Command("export", "export", "Make the ONNX model of a training run.", "train"),
     "evaluate": _Command("evaluate", "evaluate", "Score models on a folder of colour photographs.", "eval"),
+    "study": _Command("study", "app", "Let people judge: build, serve and report a Turing test.", "study"),
     "bench": _Command("bench", "bench", "Measure speed on this machine, beside the paper's network.", None),
 }
 

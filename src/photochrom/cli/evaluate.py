@@ -95,7 +95,7 @@ def evaluate(
             from ..evaluation.illustrations import illustrate
 
             illustrations = illustrate(evaluation, systems, data, seed=seed, progress=progress)
-            write_html(evaluation, illustrations, output / "report.html")
+            write_html(evaluation, illustrations, output / "report.html", overwrite=True)
     _show(evaluation, output / ("report.html" if html else "report.md"))
     if any(system.failed for system in evaluation.systems) or len(evaluation.unreadable):
         raise typer.Exit(1)

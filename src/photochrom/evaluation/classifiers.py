@@ -125,7 +125,7 @@ class Vgg16:
         if not weights.is_file():
             raise ModelError(
                 f"{weights}: no such file; expected VGG-16's ImageNet weights (528 MB). To download them, run: "
-                'python -c "from torchvision.models import vgg16; vgg16(weights=\'IMAGENET1K_V1\')"'
+                "python -c \"from torchvision.models import vgg16; vgg16(weights='IMAGENET1K_V1')\""
             )
         if threads:
             torch.set_num_threads(threads)

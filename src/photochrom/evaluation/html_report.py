@@ -84,7 +84,7 @@ def html(evaluation: Evaluation, illustrations: Illustrations) -> str:
         curves=_curves(evaluation, look),
         planes=_planes(evaluation),
         share_scale=Figure(
-            data_uri(plane_plots.share_scale()), "Scale from 0.0001% of the pixels in a cell, pale, to 1%, strong"
+            data_uri(plane_plots.share_scale()), "Scale: pale for 0.0001% of the pixels in a cell, strong for 1%"
         ),
         chroma=_chroma(evaluation, look),
         sweeps=illustrations.sweeps,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .results import Evaluation, Interval, SystemResult
+from .results import Evaluation, Interval, SemanticScores, SystemResult
 
 MISSING = "–"
-NAMED = 3  # photographs of a list that are named; the others are counted
+NAMED = 3  # photographs of one reason that are named; the others are counted
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class Column:
         for name in self.path.split("."):
             value = None if value is None else getattr(value, name)
         return cell(value if value is None or self.per == 1 else value / self.per, self.digits, self.below(system))
+
+    def end(self, scores: SemanticScores) -> Cell:
+        """Of grey or truth that were classified only, as the ends of a scale."""
+        part, _, name = self.path.partition(".")
+        return cell(getattr(scores, name) if part == "semantic" else None, self.digits)
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def cell(value: Interval | float | None, digits: int = 1, below: str = "") -> Ce
         return Cell(number(value, digits), below)
     if not math.isfinite(value.value):
         return Cell(MISSING)
-    if math.isfinite(value.low) and math.isfinite(value.high):
+    if math.isfinite(value.low) and math.isfinite(value.high):  # not where a resampled set has no gap
         below = f"{number(value.low, digits)} … {number(value.high, digits)}{below}"
     return Cell(number(value.value, digits), below)
 
@@ -175,6 +180,8 @@ def _recognition(evaluation: Evaluation) -> Table:
             missing += ("won back: the classifier is no surer in colour than in grey, so there is no gap",)
         if any(s.semantic is None for s in systems):
             missing += ("top-1 to won back: not classified",)
+        if evaluation.ends and (distance or judged):
+            missing += (f"{' and '.join(evaluation.ends)}: only classified, as the ends of the scale",)
     else:
         missing += ("recognition by a classifier was not measured: it needs labels and a classifier",)
     if distance:
@@ -193,8 +200,8 @@ def _recognition(evaluation: Evaluation) -> Table:
         if any(s.judge is None for s in systems):
             missing += ("fooled the machine: nothing to tell apart, or not judged",)
     else:
-        missing += ("a machine judge was not asked, or could not be trusted",)
-    return _table(
+        missing += (evaluation.judge_note.rstrip(".") or "no machine judge was asked (--judge)",)
+    table = _table(
         evaluation,
         "How recognisable",
         "Right colours help a classifier to see what is in a photograph; wrong ones mislead it.",
@@ -202,6 +209,8 @@ def _recognition(evaluation: Evaluation) -> Table:
         legend,
         missing,
     )
+    ends = tuple((name, tuple(each.end(scores) for each in columns)) for name, scores in evaluation.ends.items())
+    return replace(table, rows=ends + table.rows)
 
 
 def _costs(evaluation: Evaluation) -> Table | None:
@@ -230,7 +239,11 @@ def _threads(count: int) -> str:
 
 
 def listed(reasons: dict[str, str], named: int = NAMED) -> str:
-    """Photographs with what is the matter: the first few by name, the rest counted."""
-    shown = "; ".join(f"{name}: {why}" for name, why in list(reasons.items())[:named])
-    more = len(reasons) - named
-    return f"{shown}; and {more} more" if more > 0 else shown
+    """Photographs by what is the matter: how many, why, and the first few by name."""
+    groups: dict[str, list[str]] = {}
+    for name, why in reasons.items():
+        groups.setdefault(why, []).append(name)
+    return "; ".join(
+        f"{len(names)} {why}: {', '.join(names[:named])}{', …' if len(names) > named else ''}"
+        for why, names in groups.items()
+    )

@@ -1,8 +1,8 @@
 """What a classifier sees in the colours: a second loss, beside the one over pixels.
 
 A pixel's loss cannot tell a green face from a green leaf that is one bin off. A frozen ImageNet classifier
-(EfficientNet-lite0) looks at the original and at the coloured photograph, and the loss is the Kullback-Leibler divergence
-between what it says of the two. No labels are needed. The evaluation's classifier is another one (EfficientNet-lite2).
+(EfficientNet-lite0) looks at the original and at the coloured photograph, and the loss is the Kullback-Leibler
+divergence between what it says of the two. No labels are needed. The evaluation's classifier is another one (EfficientNet-lite2).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Recognition:
         self._classifier.eval()  # as ImageNet made it: its BatchNorm must not follow the photographs
 
     def __call__(self, rgb: Tensor, lightness: Tensor, ab: Tensor) -> Tensor:
-        """rgb: the originals, uint8 [N, 3, H, W]; lightness [N, 1, H, W], 0..100; ab [N, 2, h, w], the colours given."""
+        """rgb: the originals, uint8 [N, 3, H, W]; lightness [N, 1, H, W], 0..100; ab [N, 2, h, w], as coloured."""
         self._classifier.to(rgb.device)
         with torch.no_grad():
             wanted = self._log_probabilities(rgb.float())

@@ -1,0 +1,178 @@
+"""The raw answers of a study as a file, JSON or CSV: one record a pair, with the fields of records.Trial.
+
+Both forms hold the same and are read with the same checks; a damaged file is refused whole, with the place named.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, get_args
+
+from ..atomic_file import part_file
+from ..errors import DataError, SettingError
+from .records import Kind, Side, State, Trial
+
+FORMAT = "photochrom-answers-1"
+COLUMNS = tuple(each.name for each in fields(Trial))
+SUFFIXES = (".json", ".csv")
+
+
+def write(target: Path, trials: Iterable[Trial], *, overwrite: bool = False) -> None:
+    """The answers as JSON or CSV, by the target's ending. Raises SettingError for another ending, OutputError."""
+    writers = {".json": write_json, ".csv": write_csv}
+    if target.suffix.lower() not in writers:
+        raise SettingError(f"{target}: ends in {target.suffix!r}; expected {' or '.join(SUFFIXES)}")
+    writers[target.suffix.lower()](target, trials, overwrite=overwrite)
+
+
+def write_json(target: Path, trials: Iterable[Trial], *, overwrite: bool = False) -> None:
+    """The answers as JSON, whole or not at all. Raises OutputError, also for an existing file."""
+    found = {"format": FORMAT, "trials": [asdict(trial) for trial in trials]}
+    with part_file(target, overwrite) as part:
+        part.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_csv(target: Path, trials: Iterable[Trial], *, overwrite: bool = False) -> None:
+    """The answers as CSV, a column a field, an empty cell for what is not there. Raises OutputError as write_json."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for trial in trials:
+        writer.writerow(_text(value) for value in asdict(trial).values())
+    with part_file(target, overwrite) as part:
+        part.write_text(lines.getvalue(), encoding="utf-8")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def read(path: Path) -> list[Trial]:
+    """The answers in a JSON or CSV file, as exported.
+
+    Raises DataError naming the place: for unknown or missing fields, values out of their range, records that
+    contradict themselves, two records of one participant and position, a participant with two algorithms.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; expected answers that photochrom study export wrote")
+    readers: dict[str, Callable[[Path], Iterator[tuple[str, dict[str, Any]]]]] = {".json": _json, ".csv": _csv}
+    if path.suffix.lower() not in readers:
+        raise DataError(f"{path}: ends in {path.suffix!r}; expected {' or '.join(SUFFIXES)}")
+    trials = []
+    for place, values in readers[path.suffix.lower()](path):
+        try:
+            trials.append(_trial(values))
+        except ValueError as error:
+            raise DataError(f"{path}, {place}: {error}; nothing was read: mend or remove it") from error
+    check(trials, str(path))
+    return trials
+
+
+def check(trials: Iterable[Trial], source: str) -> None:
+    """Raise DataError, naming the source, if two records are of one participant and position, or a participant has
+    two algorithms."""
+    positions: set[tuple[str, int]] = set()
+    algorithms: dict[str, str] = {}
+    for trial in trials:
+        key = (trial.participant, trial.position)
+        if key in positions:
+            found = f"participant {trial.participant} has two records at position {trial.position}"
+            raise DataError(f"{source}: {found}; expected one: perhaps the same answers were given twice")
+        positions.add(key)
+        first = algorithms.setdefault(trial.participant, trial.algorithm)
+        if first != trial.algorithm:
+            found = f"participant {trial.participant} has the algorithms {first} and {trial.algorithm}"
+            raise DataError(f"{source}: {found}; expected one a session")
+
+
+def _json(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable ({error}); expected JSON as photochrom study export wrote it") from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("trials"), list):
+        raise DataError(f"{path}: no answers in it; expected an object with format {FORMAT!r} and a list of trials")
+    for number, values in enumerate(found["trials"], 1):
+        if not isinstance(values, dict):
+            raise DataError(f"{path}, record {number}: {values!r}; expected an object")
+        yield f"record {number}", values
+
+
+def _csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as lines:  # spreadsheets write a byte order mark
+            rows = csv.DictReader(lines, strict=True)
+            header = tuple(rows.fieldnames or ())
+            if set(header) != set(COLUMNS) or len(header) != len(COLUMNS):
+                raise DataError(f"{path}: columns are {', '.join(header) or 'none'}; expected {', '.join(COLUMNS)}")
+            for row in rows:
+                place = f"line {rows.line_num}"
+                if None in row or None in row.values():
+                    found = "more" if None in row else "fewer"
+                    raise DataError(f"{path}, {place}: {found} cells than columns; expected {len(COLUMNS)}")
+                yield place, {name: _parsed(name, text) for name, text in row.items()}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not readable ({error}); expected CSV as photochrom study export wrote it") from error
+
+
+def _parsed(name: str, text: str) -> Any:
+    """A cell as JSON would have it; a text that does not fit its column stays one, for _trial to refuse."""
+    if text == "":
+        return None
+    try:
+        if name == "position":
+            return int(text)
+        if name in ("shown_ms", "reaction_ms"):
+            return float(text)
+    except ValueError:
+        return text
+    return {"true": True, "false": False}.get(text.lower(), text) if name == "flagged" else text
+
+
+def _trial(values: dict[str, Any]) -> Trial:
+    """A record, checked; ValueError says what was found and expected."""
+    if set(values) != set(COLUMNS):
+        odd = sorted(set(values) ^ set(COLUMNS))
+        raise ValueError(f"fields {', '.join(odd)} are unknown or missing; expected {', '.join(COLUMNS)}")
+    for name in ("participant", "algorithm", "photograph"):
+        _expect(name, values[name], isinstance(values[name], str) and values[name] != "", "a text")
+    position = values["position"]
+    _expect("position", position, type(position) is int and position >= 0, "a whole number, 0 or above")
+    for name, choices in (("kind", Kind), ("real_side", Side), ("state", State)):
+        _expect(name, values[name], values[name] in get_args(choices), f"one of {', '.join(get_args(choices))}")
+    chosen = values["chosen"]
+    _expect("chosen", chosen, chosen is None or chosen in get_args(Side), "left, right or nothing")
+    answered = values["state"] == "answered"
+    expected = "left or right in an answered record, nothing in another"
+    _expect("chosen", chosen, answered == (chosen is not None), expected)
+    for name in ("shown_ms", "reaction_ms"):
+        value = values[name]
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+        _expect(name, value, value is None or number, "milliseconds, 0 or above, or nothing")
+    _expect("flagged", values["flagged"], isinstance(values["flagged"], bool), "true or false")
+    _expect("answered_at", values["answered_at"], _is_time(values["answered_at"]), "a time in ISO 8601, or nothing")
+    return Trial(**values)
+
+
+def _expect(name: str, value: Any, right: bool, expected: str) -> None:
+    if not right:
+        raise ValueError(f"{name} is {'empty' if value is None else repr(value)}; expected {expected}")
+
+
+def _is_time(value: Any) -> bool:
+    if value is None:
+        return True
+    try:
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,220 @@
+"""The database of answers: what is kept, merged, deleted, refused."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from photochrom.errors import DataError, SettingError
+from photochrom.study import answers_file
+from photochrom.study.plan import Study
+from photochrom.study.records import Trial
+from photochrom.study.sessions import Sessions
+from photochrom.study.store import DATABASE, Store, open_store, read_trials
+from photochrom.study.tables import METADATA
+
+POSTGRESQL = os.environ.get("PHOTOCHROM_TEST_DATABASE_URL")
+
+
+@pytest.fixture
+def store(study_folder: Path, study: Study) -> Iterator[Store]:
+    opened = open_store(study_folder, study, create=True)
+    yield opened
+    opened.close()
+
+
+def take_part(sessions: Sessions, pairs: int) -> str:
+    """A participant who answers so many pairs; their identifier."""
+    token, progress = sessions.join()
+    for _ in range(pairs):
+        assert progress.pair is not None
+        sessions.shown(token, progress.pair)
+        progress = sessions.answer(token, progress.pair, "left", 1000.0, 500.0).progress
+    return progress.participant
+
+
+def test_what_was_answered_is_read_from_folder_file_and_url(study_folder: Path, study: Study, store: Store) -> None:
+    identifier = take_part(Sessions(study, store), 8)
+    found = read_trials(study_folder)
+    assert [trial.position for trial in found] == list(range(8))
+    assert [trial.kind for trial in found[:2]] == ["practice"] * 2
+    assert {trial.participant for trial in found} == {identifier}
+    assert all(trial.chosen == "right" and trial.answered_at for trial in found)  # left was taken for the coloured one
+    file = study_folder / DATABASE
+    assert read_trials(file) == read_trials(str(file)) == read_trials(f"sqlite:///{file}") == found
+
+
+def test_pairs_that_nobody_saw_are_no_records(study_folder: Path, study: Study, store: Store) -> None:
+    take_part(Sessions(study, store), 0)
+    assert read_trials(study_folder) == []
+    (participant,) = store.participants()
+    assert (participant.number, participant.shown, participant.answered, participant.void) == (0, 0, 0, 0)
+
+
+def test_a_study_that_was_never_served_has_no_answers(study_folder: Path) -> None:
+    assert read_trials(study_folder) == []
+    assert not (study_folder / DATABASE).exists()
+
+
+def test_the_database_survives_power_cuts(store: Store) -> None:
+    with store.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL: every commit is synced
+
+
+@pytest.mark.parametrize("suffix", [".json", ".csv"])
+def test_export_and_import(suffix: str, study_folder: Path, study: Study, store: Store, tmp_path: Path) -> None:
+    sessions = Sessions(study, store)
+    take_part(sessions, 8)
+    take_part(sessions, 3)
+    records = read_trials(study_folder)
+    answers_file.write(tmp_path / f"answers{suffix}", records)
+    elsewhere = open_store(tmp_path / "other.sqlite", study, create=True)
+    third = take_part(Sessions(study, elsewhere), 1)
+    done = elsewhere.import_trials(answers_file.read(tmp_path / f"answers{suffix}"), study)
+    assert (done.participants, done.trials, done.left_alone) == (2, 11, 0)
+    again = elsewhere.import_trials(records, study)
+    assert (again.participants, again.trials, again.left_alone) == (0, 0, 2)
+    assert [trial for trial in elsewhere.trials() if trial.participant != third] == records
+    assert [each.number for each in elsewhere.participants()] == [0, None, None]
+    assert take_part(Sessions(study, elsewhere), 8) not in {trial.participant for trial in records}
+    elsewhere.close()
+
+
+def test_an_import_is_all_or_nothing(study: Study, store: Store) -> None:
+    good = Trial("aaaa-1111", "swapped", 0, "test", "p0000", "left", "answered", "left", 1000.0)
+    for bad, found in [
+        (replace(good, participant="bbbb", photograph="p9999"), "photograph p9999 by swapped is not of this study"),
+        (replace(good, participant="bbbb", algorithm="lite"), "photograph p0000 by lite is not of this study"),
+        (good, "two records at position 0"),
+        (replace(good, position=1, algorithm="lite"), "has the algorithms swapped and lite"),
+    ]:
+        with pytest.raises(DataError, match=found):
+            store.import_trials([good, bad], study)
+        assert store.participants() == []
+
+
+def test_deleted_is_gone_from_the_files(study_folder: Path, study: Study, store: Store) -> None:
+    sessions = Sessions(study, store)
+    kept, gone = take_part(sessions, 3), take_part(sessions, 5)
+    assert any(gone.encode() in file.read_bytes() for file in study_folder.glob(f"{DATABASE}*"))
+    assert store.delete_participant(gone) == 5
+    files = list(study_folder.glob(f"{DATABASE}*"))
+    assert files
+    assert not any(gone.encode() in file.read_bytes() for file in files)
+    assert {trial.participant for trial in read_trials(study_folder)} == {kept}
+    with pytest.raises(DataError, match=rf"no participant '{gone}'"):
+        store.delete_participant(gone)
+    take_part(sessions, 1)  # takes the running number that became free
+    assert [each.number for each in store.participants()] == [0, 1]
+
+
+def test_a_participant_can_be_deleted_while_someone_reads(
+    study_folder: Path, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photochrom.study.store.BUSY_SECONDS", 0.2)
+    store = open_store(study_folder, study, create=True)
+    gone = take_part(Sessions(study, store), 1)
+    with store.read() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM trials").scalar()  # a view of before
+        with pytest.raises(DataError, match="deleted, but someone reads the database"):
+            store.delete_participant(gone)
+    assert store.participants() == []
+    store.close()
+
+
+def test_running_numbers_are_given_once(study: Study, store: Store) -> None:
+    sessions = Sessions(study, store)
+    tokens: list[str] = []
+    threads = [threading.Thread(target=lambda: tokens.append(sessions.join()[0])) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(tokens)) == 20
+    assert sorted(each.number or 0 for each in store.participants()) == list(range(20))
+
+
+def test_no_secret_is_stored(study_folder: Path, study: Study, store: Store) -> None:
+    token, _ = Sessions(study, store).join()
+    store.close()
+    assert not any(token.encode() in file.read_bytes() for file in study_folder.glob(f"{DATABASE}*"))
+
+
+def test_what_cannot_be_opened(study_folder: Path, study: Study, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no study\.json in it; expected the folder of a study"):
+        read_trials(tmp_path)
+    with pytest.raises(DataError, match=r"nothing\.sqlite: no such file"):
+        read_trials(tmp_path / "nothing.sqlite")
+    with pytest.raises(DataError, match="no such file"):
+        open_store(study_folder, study)
+    text = tmp_path / "notes.sqlite"
+    text.write_text("bought in May, and much more besides")
+    with pytest.raises(DataError, match=r"notes\.sqlite: the database cannot be used \(file is not a database\)"):
+        open_store(text, study, create=True)
+    assert text.read_text().startswith("bought")
+    sqlite3.connect(tmp_path / "foreign.sqlite").execute("CREATE TABLE birds (name)").connection.close()
+    with pytest.raises(DataError, match=r"foreign\.sqlite: no answers of a study in it"):
+        read_trials(tmp_path / "foreign.sqlite")
+    with pytest.raises(DataError, match="the database cannot be used"):
+        open_store("postgresql://someone:secret@127.0.0.1:1/answers", study, create=True)
+    with pytest.raises(SettingError, match="database is 'mysql'; expected postgresql or sqlite"):
+        open_store("mysql://127.0.0.1/answers", study)
+    with pytest.raises(SettingError, match="the database URL cannot be read"):
+        open_store("postgresql://127.0.0.1:port/answers", study)
+    with pytest.raises(SettingError, match="expected one with a file"):
+        open_store("sqlite://", study)
+
+
+def test_no_password_in_messages(study: Study) -> None:
+    with pytest.raises(DataError) as error:
+        open_store("postgresql://someone:secret@127.0.0.1:1/answers", study, create=True)
+    assert "secret" not in str(error.value)
+
+
+def test_the_answers_of_another_study_are_refused(study_folder: Path, study: Study, store: Store) -> None:
+    with pytest.raises(DataError, match="the answers are of another study"):
+        open_store(study_folder, replace(study, seed=study.seed + 1), create=True)
+    renamed = open_store(study_folder, replace(study, title="A better title"), create=True)
+    renamed.close()
+
+
+def test_tables_of_another_version_are_refused(study_folder: Path, study: Study, store: Store) -> None:
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE study SET schema = 99")
+    with pytest.raises(DataError, match="tables of version 99 in it; expected version 1"):
+        open_store(study_folder, study)
+
+
+@pytest.mark.skipif(POSTGRESQL is None, reason="PHOTOCHROM_TEST_DATABASE_URL is not set")
+def test_postgresql(study: Study) -> None:
+    assert POSTGRESQL is not None
+    engine = sa.create_engine(POSTGRESQL.replace("postgresql://", "postgresql+psycopg://"))
+    METADATA.drop_all(engine)
+    store = open_store(POSTGRESQL, study, create=True)
+    sessions = Sessions(study, store)
+    identifiers: list[str] = []
+    threads = [threading.Thread(target=lambda: identifiers.append(take_part(sessions, 8))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = read_trials(POSTGRESQL)
+    assert len(set(identifiers)) == 8
+    assert len(found) == 64
+    assert sorted(each.number or 0 for each in store.participants()) == list(range(8))
+    assert store.delete_participant(identifiers[0]) == 8
+    done = store.import_trials(found, study)
+    assert (done.participants, done.trials, done.left_alone) == (1, 8, 7)
+    with pytest.raises(DataError, match="of another study"):
+        open_store(POSTGRESQL, replace(study, seed=99), create=True)
+    store.close()
+    METADATA.drop_all(engine)
+    engine.dispose()
