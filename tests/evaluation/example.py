@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
 from photochrom.ab_bins import CENTRES
 from photochrom.evaluation.photographs import Photograph, read_crop
@@ -24,6 +26,7 @@ from photochrom.evaluation.semantic import merged
 from photochrom.evaluation.systems import System
 
 EDGES = np.arange(-128, 129, 4)
+RED, BLUE = (60, 40), (10, -60)  # of bins_model
 
 
 def every_fourth(field: NDArray) -> NDArray:
@@ -128,3 +131,47 @@ def _result(
         judge=JudgeScores(around(22), len(names)) if is_model else None,
         cost=Cost(1_830_000, 7_313_625, 142_000_000, 14.2, 1) if is_model else None,
     )
+
+
+def bins_model(path: Path) -> Path:
+    """A model over the 313 bins at stride 4, native size 64: half red, half blue where L is 50; the one or the other
+    surer the darker or the lighter it is. ab is its annealed mean."""
+    slope, offset = np.zeros(313, np.float32), np.full(313, -9, np.float32)
+    for colour, sign in ((RED, 1), (BLUE, -1)):
+        index = int((colour == CENTRES).all(1).argmax())
+        slope[index], offset[index] = sign * 0.1, -sign * 5
+    node = helper.make_node
+    nodes = [
+        node("AveragePool", ["lightness"], ["mean"], kernel_shape=[4, 4], strides=[4, 4]),
+        node("Mul", ["mean", "slope"], ["sloped"]),
+        node("Add", ["sloped", "offset"], ["logits"]),
+        node("Softmax", ["logits"], ["probabilities"], axis=1),
+        node("Div", ["logits", "temperature"], ["cold"]),
+        node("Softmax", ["cold"], ["annealed"], axis=1),
+        node("Conv", ["annealed", "centres"], ["ab"], kernel_shape=[1, 1]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "bins",
+        [
+            helper.make_tensor_value_info("lightness", TensorProto.FLOAT, ["N", 1, "H", "W"]),
+            helper.make_tensor_value_info("temperature", TensorProto.FLOAT, [1]),
+        ],
+        [
+            helper.make_tensor_value_info("ab", TensorProto.FLOAT, ["N", 2, "h", "w"]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 313, "h", "w"]),
+        ],
+        [
+            helper.make_tensor("slope", TensorProto.FLOAT, [1, 313, 1, 1], slope),
+            helper.make_tensor("offset", TensorProto.FLOAT, [1, 313, 1, 1], offset),
+            helper.make_tensor("centres", TensorProto.FLOAT, [2, 313, 1, 1], CENTRES.T.ravel().astype(np.float32)),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    metadata = {
+        "name": "bins", "version": "1", "stride": "4", "native_size": "64", "temperature": "0.38",
+        "training_data": "none", "licence": "Apache-2.0", "scores": "{}", "photochrom_contract": "1",
+    }  # fmt: skip
+    helper.set_model_props(model, metadata)
+    onnx.save(model, path)
+    return path

@@ -22,8 +22,7 @@ from photochrom.study.build import Settings, build_study
 from photochrom.study.plan import Study, load_study
 
 SMALL = Settings(title="Real or coloured?", seed=3, side=64, practice=2, test=6, vigilance=2, spares=6)
-SERVE = [sys.executable, "-c", "import sys; from photochrom.cli import study_server as s; import typer\n"
-         "app = typer.Typer(); app.command()(s.serve); app.callback()(lambda: None); app()", "serve"]  # fmt: skip
+SERVE = [sys.executable, "-m", "photochrom", "study", "serve"]
 
 
 class Swapped:

@@ -1,4 +1,4 @@
-"""The page in headless Chromium, used as participants use it: mouse, keyboard, phone, reloads, other tabs, bad networks."""
+"""The page in headless Chromium, as participants use it: mouse, keyboard, phone, reloads, other tabs, bad networks."""
 
 from __future__ import annotations
 
@@ -125,7 +125,9 @@ def test_a_whole_session(page: sync_api.Page, study_folder: Path, serve: Callabl
         assert trial.reaction_ms is not None
         assert 0 <= trial.reaction_ms < 5000
     token = r"api/pairs/[\w-]{22}"
-    known = rf"GET (study\.(css|js)|api/study|{token}/picture)?|POST api/(participants|session)|POST {token}/(shown|answer)"
+    known = (
+        rf"GET (study\.(css|js)|api/study|{token}/picture)?|POST (api/(participants|session)|{token}/(shown|answer))"
+    )
     assert [each for each in seen if not re.fullmatch(known, each) and not each.startswith("GET blob:")] == []
     assert sum(each.endswith("/picture") for each in seen) == 8  # each fetched once
 
@@ -176,7 +178,8 @@ def test_keys_before_the_question_and_held_keys_do_not_count(page: sync_api.Page
     page.wait_for_timeout(200)
     assert [trial.state for trial in trials_of(folder, identifier)] == ["shown"]
     page.keyboard.press("Tab")
-    focused = page.evaluate("getComputedStyle(document.activeElement).outlineStyle + document.activeElement.textContent")
+    ring = "getComputedStyle(document.activeElement).outlineStyle + document.activeElement.textContent"
+    focused = page.evaluate(ring)
     assert focused == "solidLeft"
     page.keyboard.press("Enter")
     page.locator("#next").wait_for()

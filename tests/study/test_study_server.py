@@ -52,7 +52,7 @@ def test_a_port_in_use(study_folder: Path) -> None:
 
 
 def test_an_address_that_is_not_ours(study_folder: Path) -> None:
-    with pytest.raises(SettingError, match="--host 192.0.2.1 --port 0: "):
+    with pytest.raises(SettingError, match=r"--host 192\.0\.2\.1 --port 0: "):
         serve(study_folder, "192.0.2.1", 0, None)
 
 

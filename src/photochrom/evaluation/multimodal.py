@@ -19,6 +19,7 @@ from .thumbnails import marked, thumbnail
 AROUND = 5  # cells of the network's map: the square over which a pixel's bimodality is averaged
 MARGIN = 0.06  # of a side: pixels at the border are not searched, their mark would be cut off
 KEPT = 4  # pixels a model
+LEAST = 0.05  # bimodality of a pixel that is shown: flat distributions reach 0.003 by the plane's edges alone
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def most_multimodal(
     views: Sequence[ModelView], names: Sequence[str], read: Callable[[str], Photograph | None], step: Callable[[], None]
 ) -> dict[str, tuple[MultimodalPixel, ...]]:
     """Of each network that gives distributions, by the name of its first system: its KEPT most bimodal pixels among the
-    photographs `names`, clearest first; none that are not bimodal.
+    photographs `names`, clearest first; none whose bimodality is below LEAST.
 
     read: gives a photograph by name, None where it cannot be read; step: called after each photograph.
     """
@@ -78,7 +79,7 @@ def most_multimodal(
         view.system: tuple(
             _pixel(view, photograph, each)
             for each in found[view.system]
-            if each.bimodality > 0 and (photograph := read(each.name)) is not None
+            if each.bimodality >= LEAST and (photograph := read(each.name)) is not None
         )
         for view in views
     }

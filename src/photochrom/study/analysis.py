@@ -130,6 +130,7 @@ def analyse(study: Study, trials: Sequence[Trial], seed: int = 0) -> Analysis:
         if trial.algorithm not in algorithms or trial.photograph not in photographs:
             found = f"participant {trial.participant} judged {trial.photograph} by {trial.algorithm}"
             raise DataError(f"{study.title}: {found}, which is not in this study; expected its own answers")
+    trials = sorted(trials, key=lambda each: (each.participant, each.position))  # so that no order changes a digit
     sessions: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
         sessions[trial.participant].append(trial)

@@ -74,7 +74,9 @@ def json_text(analysis: Analysis, study: Study, *, command: str = "", versions: 
         **asdict(analysis),
         "paper_table_1": {
             "what": "labelled real in the paper (Zhang et al. 2016, Table 1) on ImageNet, 0..1; not measured here",
-            "labelled_real": {row.name: row.taken_for_real / 100 for row in TABLE_1 if row.taken_for_real is not None},
+            "labelled_real": {
+                row.name: round(row.taken_for_real / 100, 4) for row in TABLE_1 if row.taken_for_real is not None
+            },
         },
     }
     return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

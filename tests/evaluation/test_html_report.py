@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import pyvips
+
+from photochrom.colorizer import load
+from photochrom.errors import OutputError
+from photochrom.evaluation.baselines import Grey, Truth
+from photochrom.evaluation.html_report import html, write_html
+from photochrom.evaluation.illustrations import Illustrations, illustrate
+from photochrom.evaluation.photographs import list_photographs
+from photochrom.evaluation.results import Evaluation
+from photochrom.evaluation.systems import ModelSystem
+
+from .example import bins_model, evaluate
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+VOID = {"meta", "link", "img", "line", "wbr"}
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags that do not nest are an error."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def full(
+    photographs: Path, warm_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Evaluation, Illustrations]:
+    folder = tmp_path_factory.mktemp("bins")
+    systems = [
+        Grey(),
+        Truth(),
+        ModelSystem("a/long-name_of_some/bins", load(bins_model(folder / "bins.onnx"), threads=1)),
+        ModelSystem("warm", load(warm_model, threads=1)),
+    ]
+    evaluation = evaluate(photographs, [path.name for path in list_photographs(photographs)], systems)
+    return evaluation, illustrate(evaluation, systems, photographs)
+
+
+@pytest.fixture(scope="module")
+def page(full: tuple[Evaluation, Illustrations]) -> str:
+    return html(*full)
+
+
+def test_the_page_holds_everything_itself(page: str) -> None:
+    found = Page(page)
+    images = [attributes for tag, attributes in found.tags if tag == "img"]
+    assert len(images) > 60
+    for attributes in images:
+        address, alt = attributes["src"], attributes["alt"]
+        assert alt and len(alt) > 5
+        assert address is not None and re.match(r"data:image/(webp|png|svg\+xml);base64,", address)
+    for kind in ("webp", "png"):
+        picture = next(str(a["src"]) for a in images if str(a["src"]).startswith(f"data:image/{kind}"))
+        assert pyvips.Image.new_from_buffer(base64.b64decode(picture.partition(",")[2]), "").width > 50
+    addresses = [value for _, attributes in found.tags for name, value in attributes.items() if name in ("src", "href")]
+    assert all(value and value.startswith(("data:", "#")) for value in addresses)
+    assert "@import" not in page and "url(" not in page and "<script" not in page
+    assert len(page) < 2_500_000
+
+
+def test_links_lead_somewhere(page: str) -> None:
+    found = Page(page)
+    targets = [attributes["id"] for _, attributes in found.tags if "id" in attributes]
+    links = [str(attributes["href"])[1:] for tag, attributes in found.tags if tag == "a"]
+    assert len(targets) == len(set(targets)) and set(links) <= set(targets) and len(links) >= 6
+
+
+def test_figures_and_reasons(page: str, full: tuple[Evaluation, Illustrations]) -> None:
+    evaluation, illustrations = full
+    text = " ".join(Page(page).text.split())
+    for fact in (
+        "6 of photographs", "1 grey already: old.jpg", "1 cut off; expected a whole photograph: torn.jpg",
+        evaluation.command, "photochrom 1.0, python 3.12", "not measured here", "67.3",
+        f"{evaluation.systems[3].colour.rmse_ab.value:.1f}", "the Fréchet distance was not measured",
+        "Models that are not named give no distribution", "Best", "Worst", "Median", "Random",
+    ):  # fmt: skip
+        assert fact in text, fact
+    assert illustrations.sweeps is not None and f"{illustrations.sweeps.shown}, at each temperature" in text
+    assert text.count("temperature") > 3 and "mode" in text
+
+
+def test_hostile_names_stay_text(photographs: Path) -> None:
+    evaluation = evaluate(photographs, ["coffee.png"], [Grey()])
+    wild = "<script>alert('1')</script> & \"co\""
+    system = replace(evaluation.systems[0], name=wild, kind="model", note=wild, failed={wild: wild})
+    evaluation = replace(evaluation, data=wild, command=wild, systems=[system], left_out={wild: wild}, versions={})
+    found = Page(html(evaluation, Illustrations()))
+    assert "script" not in {tag for tag, _ in found.tags}
+    assert found.text.count(wild) >= 6
+
+
+def test_nothing_but_baselines(photographs: Path) -> None:
+    """Sections without data say why in one line."""
+    evaluation = evaluate(photographs, ["coffee.png"], [Grey()], left_out={}, half="odd", command="")
+    found = Page(html(evaluation, Illustrations()))
+    text = " ".join(found.text.split())
+    for said in ("Left out none", "its odd half", "baselines have no temperature", "baselines give no distribution",
+                 "no model was evaluated", "not recorded"):  # fmt: skip
+        assert said in text, said
+    sections = sum(tag == "section" for tag, _ in found.tags)
+    assert sections == sum(tag == "h2" for tag, _ in found.tags) == 6
+
+
+def test_written_whole_or_not_at_all(photographs: Path, tmp_path: Path) -> None:
+    evaluation = evaluate(photographs, ["coffee.png"], [Grey()])
+    target = tmp_path / "report.html"
+    target.write_text("mine")
+    with pytest.raises(OutputError, match=r"report\.html: the output exists already"):
+        write_html(evaluation, Illustrations(), target)
+    assert target.read_text() == "mine"
+    write_html(evaluation, Illustrations(), target, overwrite=True)
+    assert target.read_text("utf-8").startswith("<!DOCTYPE html>")
+    with pytest.raises(OutputError, match="there is no folder"):
+        write_html(evaluation, Illustrations(), tmp_path / "gone" / "report.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; on Debian: apt-get install chromium")
+def test_in_a_browser(page: str, tmp_path: Path) -> None:
+    """Every picture is shown, nothing is fetched, nothing is wider than a phone, the first column stays in sight."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for width in (320, 390, 1280):
+            shown = browser.new_page(viewport={"width": width, "height": 800})
+            fetched: list[str] = []
+            shown.on("request", lambda request, fetched=fetched: fetched.append(request.url.partition(":")[0]))
+            shown.goto((tmp_path / "report.html").as_uri())
+            assert set(fetched) <= {"file", "data"}
+            assert shown.evaluate("document.documentElement.scrollWidth") <= width
+            assert shown.evaluate("[...document.images].every(each => each.complete && each.naturalWidth > 0)")
+            stuck = """() => { const box = document.querySelector('.scroll'); box.scrollLeft = 200;
+                const name = box.querySelector('tbody th'); return [box.scrollWidth - box.clientWidth,
+                name.getBoundingClientRect().left - box.getBoundingClientRect().left]; }"""
+            spare, left = shown.evaluate(stuck)
+            assert 0 <= left <= 2 and (spare > 100) == (width < 600)
+            shown.close()
+        browser.close()
