@@ -132,8 +132,8 @@ def in_browser(page: Page, address: str, study: Path, choose: Choose) -> tuple[s
     page.on("requestfinished", finished)
     page.goto(address)
     page.click("#agree")
-    identifier = page.inner_text("#identifier strong")
     page.locator("#begin").wait_for()
+    identifier = page.inner_text("#identifier strong")
     devtools.send("Page.startScreencast", {"format": "jpeg", "quality": 60, "everyNthFrame": 1})
     box = None
     visible: list[float | None] = []

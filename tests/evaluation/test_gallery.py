@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from photochrom.colorizer import load
-from photochrom.evaluation.gallery import GROUPS, chosen, gallery
+from photochrom.evaluation.gallery import GROUPS, chosen, chosen_of, gallery
 from photochrom.evaluation.photographs import list_photographs, read_crop
 from photochrom.evaluation.semantic import merged
 from photochrom.evaluation.systems import ModelSystem
@@ -56,7 +56,12 @@ def test_pictures_of_a_gallery(photographs: Path, tmp_path: Path) -> None:
     system = ModelSystem("bins", load(bins_model(tmp_path / "bins.onnx"), threads=1))
     evaluation = evaluate(photographs, names, [system])
     result = replace(evaluation.systems[0], failed={"coffee.png": "it broke"})
-    shown = gallery(evaluation, result, system, lambda name: read_crop(photographs / name, 256), lambda: None)
+    groups = chosen_of(evaluation, result)
+    steps: list[None] = []
+    shown = gallery(
+        evaluation, result, system, groups, lambda name: read_crop(photographs / name, 256), lambda: steps.append(None)
+    )
+    assert len(steps) == len({index for indices in groups.values() for index in indices})
     assert list(shown) == list(GROUPS)
     examples = {each.photograph: each for group in shown.values() for each in group}
     assert "coffee.png" not in examples
@@ -76,8 +81,8 @@ def test_pictures_of_a_gallery(photographs: Path, tmp_path: Path) -> None:
 def test_without_a_distribution_there_is_no_entropy(photographs: Path, warm_model: Path) -> None:
     system = ModelSystem("warm", load(warm_model, threads=1))
     evaluation = evaluate(photographs, ["coffee.png"], [system])
-    read = [lambda name: read_crop(photographs / name, 256), lambda name: None]
-    shown = gallery(evaluation, evaluation.systems[0], system, read[0], lambda: None)
+    what = (evaluation, evaluation.systems[0], system, chosen_of(evaluation, evaluation.systems[0]))
+    shown = gallery(*what, lambda name: read_crop(photographs / name, 256), lambda: None)
     assert list(shown) == ["best"] and shown["best"][0].entropy is None
-    assert gallery(evaluation, evaluation.systems[0], system, read[1], lambda: None) == {}
+    assert gallery(*what, lambda name: None, lambda: None) == {}
     assert pytest.approx(shown["best"][0].gain) == evaluation.systems[0].photo_gain[0]

@@ -124,7 +124,7 @@ def test_entropy_maps_are_viridis() -> None:
 
 def test_bins_have_their_own_colours() -> None:
     for lightness, level in ((60, 60), (5, 50), (99, 75)):
-        lab = np.concatenate([np.full((Q, 1), level), CENTRES], axis=1)
+        lab = np.concatenate([np.full((Q, 1), float(level)), CENTRES], axis=1)
         with np.errstate(invalid="ignore"):
             expected = lab2rgb(lab[:, None])[:, 0]
         inside = (expected > 0.001).all(1) & (expected < 0.999).all(1)

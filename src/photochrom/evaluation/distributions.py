@@ -56,8 +56,8 @@ def two_modes(probabilities: Floats) -> TwoModes:
 
     A bin's mass is the probability within MODE_RADIUS of it. The first mode is the densest bin (by the same
     probabilities, weighted down to 0 at MODE_RADIUS), the second the densest at least SEPARATION away. Bimodality is
-    the second's mass minus the mass half-way between them: 0.5 for two modes that share everything, about 0 or below where
-    the second is only the first one's tail, since then there is no valley.
+    the second's mass minus the mass half-way between them: 0.5 for two modes that share everything, about 0 or below
+    where the second is only the first one's tail, since then there is no valley.
     """
     kernel, far, middle = _geometry()
     p = np.asarray(probabilities, dtype=np.float32).reshape(Q, -1)

@@ -57,19 +57,26 @@ def chosen(gains: NDArray[np.float64], seed: int = 0, count: int = KEPT) -> dict
     return {name: indices.tolist() for name, indices in groups.items() if len(indices)}
 
 
+def chosen_of(evaluation: Evaluation, result: SystemResult, seed: int = 0) -> dict[str, list[int]]:
+    """`chosen` for one system: indices into evaluation.names, without those that it failed on."""
+    return chosen(np.where([name in result.failed for name in evaluation.names], np.nan, result.photo_gain), seed)
+
+
 def gallery(
     evaluation: Evaluation,
     result: SystemResult,
     system: System,
+    groups: dict[str, list[int]],
     read: Callable[[str], Photograph | None],
     step: Callable[[], None],
-    seed: int = 0,
 ) -> dict[str, tuple[Example, ...]]:
-    """A system's examples by group (GROUPS); photographs that cannot be read are left out."""
+    """A system's examples by group; photographs that cannot be read are left out.
+
+    groups: from `chosen_of`; read: gives a photograph by name, None where it cannot be read; step: called after each
+    of the groups' different photographs.
+    """
     seen = view(system)
     made: dict[int, Example] = {}
-    gains = np.where([name in result.failed for name in evaluation.names], np.nan, result.photo_gain)
-    groups = chosen(gains, seed)
     for index in {index for indices in groups.values() for index in indices}:
         photograph = read(evaluation.names[index])
         if photograph is not None:

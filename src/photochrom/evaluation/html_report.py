@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..atomic_file import part_file
+from ..atomic_file import part_file, refuse_existing
 from ..color import lab_to_rgb
 from ..errors import SettingError
 from . import plane_plots, plots, score_tables
@@ -51,6 +51,7 @@ def write_html(evaluation: Evaluation, illustrations: Illustrations, target: Pat
     Raises OutputError, also for an existing target unless `overwrite`, and SettingError where a library is missing.
     """
     require_libraries()
+    refuse_existing(target, overwrite)
     page = html(evaluation, illustrations)
     with part_file(target, overwrite) as part:
         part.write_text(page, encoding="utf-8")
@@ -91,6 +92,11 @@ def html(evaluation: Evaluation, illustrations: Illustrations) -> str:
         sweep_plots=_sweeps(illustrations, look),
         multimodal=_multimodal(illustrations),
         unimodal=[system for system, pixels in illustrations.multimodal.items() if not pixels],
+        without_distribution=[
+            each.name
+            for each in evaluation.systems
+            if each.kind == "model" and each.name not in illustrations.multimodal
+        ],
         multimodal_photographs=illustrations.multimodal_photographs,
         multimodal_terms={"radius": MODE_RADIUS, "separation": SEPARATION, "around": AROUND},
         has_models=any(system.kind == "model" for system in evaluation.systems),

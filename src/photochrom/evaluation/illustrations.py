@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import DataError, PhotoError
 from .colour import SIDE
-from .gallery import GROUPS, KEPT, Example, gallery
+from .gallery import Example, chosen_of, gallery
 from .model_view import views
 from .multimodal import MultimodalPixel, most_multimodal
 from .photographs import Photograph, read_crop
@@ -86,9 +86,11 @@ def illustrate(
         searched = _spread(names, multimodal_photographs)
         unsure = most_multimodal(networks, searched, read, _counter(progress, "multimodal pixels", len(searched)))
     shown = {}
-    step = _counter(progress, "gallery", len(models) * min(len(GROUPS) * KEPT, len(evaluation.names)))
-    for result, system in models:
-        examples = gallery(evaluation, result, system, read, step, seed)
+    groups = [chosen_of(evaluation, result, seed) for result, _ in models]
+    different = sum(len({index for indices in each.values() for index in indices}) for each in groups)
+    step = _counter(progress, "gallery", different)
+    for (result, system), each in zip(models, groups, strict=True):
+        examples = gallery(evaluation, result, system, each, read, step)
         if examples:
             shown[result.name] = examples
     return Illustrations(swept, unsure, len(searched), shown)
@@ -107,6 +109,6 @@ def _counter(progress: Progress, what: str, total: int) -> Callable[[], None]:
     def step() -> None:
         nonlocal done
         done += 1
-        progress(what, min(done, total), total)
+        progress(what, done, total)
 
     return step
