@@ -33,8 +33,8 @@ def write_photographs(folder: Path, number: int) -> None:
 
 def peak(folder: Path, report: Path) -> int:
     """Bytes, of `photochrom evaluate` with the bundled model and grey."""
-    arguments = ["evaluate", "--data", str(folder), "--model", "lite", "--baseline", "grey", "--fresh", "--no-costs",
-                 "--threads", "1", "-o", str(report)]  # fmt: skip
+    arguments = ["evaluate", "--data", str(folder), "--model", "lite", "--baseline", "grey", "--fresh",
+                 "--no-costs", "--no-html", "--threads", "1", "-o", str(report)]  # fmt: skip
     subprocess.run([sys.executable, "-m", "photochrom", *arguments], check=True, stdout=subprocess.DEVNULL)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024  # of the largest child yet: few come first
 

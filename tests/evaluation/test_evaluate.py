@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from photochrom.errors import DataError
+from photochrom.evaluation import judge
 from photochrom.evaluation.baselines import make_baseline
 from photochrom.evaluation.classifiers import Classified
 from photochrom.evaluation.evaluate import evaluate
 from photochrom.evaluation.photographs import list_photographs
+from photochrom.evaluation.results import Interval, JudgeScores
 
 
 class Certain:
@@ -93,9 +95,22 @@ def test_a_photograph_that_goes_missing_is_named(photographs: Path) -> None:
     assert len(found.names) == 1
 
 
-def test_the_judge_is_asked_about_random_colours_too(photographs: Path) -> None:
-    """Six photographs are too few to train a judge: whatever it says, an untrustworthy one is not quoted."""
+def test_too_few_photographs_for_the_judge(photographs: Path) -> None:
+    """Six are too few to train one: the other figures stand, and the report says why this one is missing."""
     paths = list_photographs(photographs)
     found = evaluate(paths, [make_baseline("grey", paths)], folder=photographs, half="all", judged=True, threads=1)
     (grey,) = found.systems
-    assert (grey.judge is None) == bool(found.judge_note)
+    assert grey.judge is None
+    assert "6 photographs are too few to train it; expected at least 20" in found.judge_note
+
+
+def test_a_judge_that_random_colours_deceive_is_not_quoted(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def verdict(error: float) -> JudgeScores:
+        return JudgeScores(Interval(error, error, error), 60)
+
+    paths = list_photographs(photographs)
+    for error, note in ((12.0, "not to be trusted here"), (3.0, "")):
+        monkeypatch.setattr(judge, "judge", lambda *a, error=error, **k: verdict(error))
+        found = evaluate(paths, [make_baseline("grey", paths)], folder=photographs, half="all", judged=True, threads=1)
+        assert note in found.judge_note
+        assert (found.systems[0].judge is None) == bool(note)

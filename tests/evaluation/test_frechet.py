@@ -136,6 +136,19 @@ def test_few_photographs_get_no_figure() -> None:
     assert reportable_distance(moments(enough), moments(enough + 1)) == pytest.approx(3)
 
 
+def test_few_photographs_seem_further_apart_than_they_are() -> None:
+    """Why there is a least number: two samples of the very same cloud."""
+    few, many = (
+        frechet_distance(
+            moments(np.random.default_rng(0).normal(size=(n, 40))),
+            moments(np.random.default_rng(1).normal(size=(n, 40))),
+        )
+        for n in (100, 10_000)
+    )
+    assert few > 5
+    assert many < few / 50
+
+
 def test_the_name_is_not_fid() -> None:
     assert distance_name("EfficientNet-lite2") == "Frechet distance on EfficientNet-lite2's features"
 

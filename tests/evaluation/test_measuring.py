@@ -61,12 +61,12 @@ def sources(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> list[Source]:
     return [Source(path.name, path) for path in list_photographs(photographs)]
 
 
-def run(sources: list[Source], system: Tint, means: Means, cache: Path | None = None) -> Measured:
+def run(sources: list[Source], system: Tint, means: Means, cache: Path) -> Measured:
     return measure(sources, [(system, means)], cache, lambda *_: None)
 
 
-def test_rows_in_the_order_of_the_photographs(sources: list[Source]) -> None:
-    rows = run(sources, Tint("red", 9), Means("whole")).rows("red", "means")
+def test_rows_in_the_order_of_the_photographs(sources: list[Source], tmp_path: Path) -> None:
+    rows = run(sources, Tint("red", 9), Means("whole"), tmp_path).rows("red", "means")
     np.testing.assert_allclose(rows["a"], [9] * 6)
     assert rows["height"].tolist() == [source.fresh().whole.rgb.shape[0] for source in sources]
     assert rows["count"].tolist() == [6, 6]
@@ -111,13 +111,13 @@ def test_a_model_that_fails_on_some_photographs(sources: list[Source], tmp_path:
     np.testing.assert_allclose(rows["a"], [9] * 6)
 
 
-def test_a_model_that_fails_on_all(sources: list[Source]) -> None:
+def test_a_model_that_fails_on_all(sources: list[Source], tmp_path: Path) -> None:
     broken = Tint("red", 9, [source.path.name for source in sources])
     with pytest.raises(ModelError, match=r"red: failed on each of the 6 photographs; astronaut\.png: cannot run"):
-        run(sources, broken, Means())
+        run(sources, broken, Means(), tmp_path)
 
 
-def test_photographs_that_a_measure_does_not_want(sources: list[Source]) -> None:
+def test_photographs_that_a_measure_does_not_want(sources: list[Source], tmp_path: Path) -> None:
     means = Means(ignored=[sources[0].name])
-    assert run(sources, Tint("red", 9), means).rows("red", "means")["a"].tolist() == [0, 9, 9, 9, 9, 9]
+    assert run(sources, Tint("red", 9), means, tmp_path).rows("red", "means")["a"].tolist() == [0, 9, 9, 9, 9, 9]
     assert sources[0].name not in means.calls

@@ -37,8 +37,8 @@ def mixed(photographs: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_grey_and_unreadable_photographs_are_left_out_and_named(mixed: Path) -> None:
-    found = survey(sources(mixed), None, silent)
+def test_grey_and_unreadable_photographs_are_left_out_and_named(mixed: Path, tmp_path: Path) -> None:
+    found = survey(sources(mixed), tmp_path / "cache", silent)
     assert [source.name for source in found.kept] == ["chelsea.png", "coffee.png"]
     assert list(found.grey) == ["grey.png", "three-channels.jpg"]
     assert "grey already (no |a| or |b| above 5)" in found.grey["grey.png"]
@@ -46,8 +46,8 @@ def test_grey_and_unreadable_photographs_are_left_out_and_named(mixed: Path) -> 
     assert "expected a whole photograph" in found.unreadable["torn.png"]
 
 
-def test_bins_and_cells_by_brute_force(mixed: Path) -> None:
-    found = survey(sources(mixed), None, silent)
+def test_bins_and_cells_by_brute_force(mixed: Path, tmp_path: Path) -> None:
+    found = survey(sources(mixed), tmp_path / "cache", silent)
     crops = [read_crop(mixed / name, 256) for name in ("chelsea.png", "coffee.png")]
     truth = np.concatenate([crop.ab[::4, ::4].reshape(-1, 2) for crop in crops])
     counts = np.bincount(nearest_bins(truth, 1)[0][:, 0], minlength=313)
@@ -74,7 +74,7 @@ def test_second_look_reads_nothing(mixed: Path, tmp_path: Path, monkeypatch: pyt
         survey(sources(mixed), tmp_path / "cache", silent)
 
 
-def test_nothing_to_judge(mixed: Path) -> None:
+def test_nothing_to_judge(mixed: Path, tmp_path: Path) -> None:
     grey_only = [source for source in sources(mixed) if source.name in ("grey.png", "torn.png")]
     with pytest.raises(DataError, match=r"none of the 2 .*1 are grey already, 1 cannot be read; torn\.png"):
-        survey(grey_only, None, silent)
+        survey(grey_only, tmp_path / "cache", silent)

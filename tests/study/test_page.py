@@ -118,12 +118,10 @@ def test_a_whole_session(page: sync_api.Page, study_folder: Path, serve: Callabl
     trials = trials_of(study_folder, identifier)
     sides = ["left", "left", "left", "left", "left", "right", "left", "right"]  # that were said to be coloured
     assert [trial.chosen for trial in trials] == [{"left": "right", "right": "left"}[side] for side in sides]
-    for trial in trials:
-        assert trial.shown_ms is not None
-        assert 900 < trial.shown_ms < 1300  # this machine may be busy
-        assert trial.flagged == (abs(trial.shown_ms - 1000) > FRAMES_MS)
-        assert trial.reaction_ms is not None
-        assert 0 <= trial.reaction_ms < 5000
+    off = [trial.shown_ms is None or abs(trial.shown_ms - 1000) > FRAMES_MS for trial in trials]
+    assert [trial.flagged for trial in trials] == off
+    assert sum(off) <= 4  # this machine may be busy; benchmarks/study_in_browser.py measures it
+    assert all(trial.reaction_ms is not None and 0 <= trial.reaction_ms < 60_000 for trial in trials)
     token = r"api/pairs/[\w-]{22}"
     known = (
         rf"GET (study\.(css|js)|api/study|{token}/picture)?|POST (api/(participants|session)|{token}/(shown|answer))"

@@ -61,6 +61,10 @@ def evaluate(
     from ..evaluation.evaluate import evaluate as measured
     from ..models import cache_folder
 
+    if html:
+        from ..evaluation.html_report import require_libraries
+
+        require_libraries()  # now, not after an hour
     if not model and not baseline:
         raise SettingError("nothing to evaluate; expected at least one --model or --baseline")
     everything = photographs.list_photographs(data)

@@ -29,16 +29,16 @@ def digest(*parts: object) -> str:
 
 
 class BlockStore:
-    """The blocks of one key, under `folder`; nothing is kept if that is None."""
+    """The blocks of one key, under `folder`."""
 
-    def __init__(self, folder: Path | None, key: str) -> None:
-        self._folder = None if folder is None else folder / key
+    def __init__(self, folder: Path, key: str) -> None:
+        self._folder = folder / key
         self._in_memory: dict[int, dict[str, NDArray[Any]]] = {}
 
     def load(self, number: int) -> dict[str, NDArray[Any]] | None:
         """A block's arrays, or None where there is none, or a damaged one."""
-        if number in self._in_memory or self._folder is None:
-            return self._in_memory.get(number)
+        if number in self._in_memory:
+            return self._in_memory[number]
         try:
             with np.load(self._file(number), allow_pickle=False) as content:
                 return dict(content)
@@ -54,8 +54,6 @@ class BlockStore:
 
     def save(self, number: int, arrays: Arrays) -> None:
         """Raises OutputError."""
-        if self._folder is None:
-            return self.remember(number, arrays)
         target = self._file(number)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,5 +63,4 @@ class BlockStore:
             raise error if isinstance(error, OutputError) else output_error(target, error) from error
 
     def _file(self, number: int) -> Path:
-        assert self._folder is not None
         return self._folder / f"{number:06}.npz"

@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 from .results import Interval
 
 RESAMPLES = 1000
-CHUNK = 64  # resampled sets in memory at a time: 50,000 photographs take 25 MB
+CHUNK = 500_000  # numbers in memory at a time: 10 resampled sets of 50,000 photographs
+MOST_SETS = 64
 LEVEL = 95.0  # per cent
 
 
 def resample_counts(n: int, resamples: int = RESAMPLES, seed: int = 0) -> Iterator[NDArray[np.float64]]:
-    """How often each of n photographs is drawn in each resampled set, in chunks [<= CHUNK, n]."""
+    """How often each of n photographs is drawn in each resampled set, in chunks [<= MOST_SETS, n]."""
     rng = np.random.default_rng(seed)
-    for start in range(0, resamples, CHUNK):
-        rows = min(CHUNK, resamples - start)
+    sets = max(1, min(MOST_SETS, CHUNK // n))
+    for start in range(0, resamples, sets):
+        rows = min(sets, resamples - start)
         drawn = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
         yield np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
 

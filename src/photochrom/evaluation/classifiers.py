@@ -79,7 +79,7 @@ class EfficientNetLite2:
         return _in_batches(photographs, self._prepared, self._run)
 
     def _prepared(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return (self._crop(rgb).transpose(2, 0, 1).astype(np.float32) - 127) / 128
+        return (self._crop(rgb).transpose(2, 0, 1).astype(np.float32) - np.float32(127)) / np.float32(128)
 
     def _crop(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width = rgb.shape[:2]

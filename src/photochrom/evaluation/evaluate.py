@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -12,10 +13,10 @@ import numpy as np
 
 from .. import __version__
 from ..errors import DataError
+from . import frechet
 from .baselines import Grey, RandomColours, Truth
 from .colour import ColourTally
 from .cost import measure_costs
-from .frechet import MIN_PHOTOGRAPHS, Moments, reportable_distance
 from .measures import ColourMeasure, JudgeMeasure, SemanticMeasure
 from .measuring import Measure, Measured, measure
 from .results import Cost, Evaluation, JudgeScores, SemanticScores, SystemResult
@@ -55,6 +56,12 @@ def evaluate(
     are kept (None: nowhere). Raises DataError for two systems of one name, no labelled photograph, or none that can be
     judged; ModelError for a model that fails on all of them.
     """
+    if cache is None:
+        with tempfile.TemporaryDirectory(prefix="photochrom-") as scratch:
+            return evaluate(
+                paths, systems, folder=folder, half=half, labels=labels, classifier=classifier, judged=judged,
+                costs=costs, threads=threads, command=command, seed=seed, cache=Path(scratch), progress=progress,
+            )  # fmt: skip
     names = [system.name for system in systems]
     if len(set(names)) < len(names):
         raise DataError(f"two systems have one name: {', '.join(names)}; expected different names")
@@ -68,7 +75,7 @@ def evaluate(
     wanted: list[tuple[System, Measure]] = [(system, ColourMeasure(found.weights)) for system in systems]
     semantic = None
     if classifier and known:
-        semantic = SemanticMeasure(classifier, known, features=len(sources) >= MIN_PHOTOGRAPHS)
+        semantic = SemanticMeasure(classifier, known, features=len(sources) >= frechet.MIN_PHOTOGRAPHS)
         # Grey and original are the ends of the scale: they are classified whether asked for or not, once.
         wanted += [(each, semantic) for each in with_others(systems, Truth(), Grey())]
     if judged:
@@ -81,7 +88,7 @@ def evaluate(
 
     n = len(sources)
     recognised = _semantic(measured, [each.name for each in systems], seed) if semantic else {}
-    distances = _frechet(measured, names) if semantic and n >= MIN_PHOTOGRAPHS else {}
+    distances = _frechet(measured, names) if semantic and n >= frechet.MIN_PHOTOGRAPHS else {}
     others = [name for name in names if name != Truth.name]
     verdicts, judge_note = _judge(measured, others, seed) if judged else ({}, "")
     models = list({s.colorizer.info.path: None for s in systems if isinstance(s, ModelSystem)}) if costs else []
@@ -144,15 +151,15 @@ def _frechet(measured: Measured, names: Sequence[str]) -> dict[str, float]:
         features = measured.rows(name, "classification").get("features")
         if features is None:
             return {}
-        moments[name] = Moments(features.shape[1])
+        moments[name] = frechet.Moments(features.shape[1])
         moments[name].add(features[features.any(1)])  # a photograph on which the system failed has zeros
-    found = {name: reportable_distance(moments[name], moments[Truth.name]) for name in names}
+    found = {name: frechet.reportable_distance(moments[name], moments[Truth.name]) for name in names}
     return {name: distance for name, distance in found.items() if distance is not None}
 
 
 def _judge(measured: Measured, names: Sequence[str], seed: int) -> tuple[dict[str, JudgeScores], str]:
     """The judge's verdicts, and a word where it is not to be trusted."""
-    from .judge import MOST_ERROR, judge, trustworthy
+    from .judge import MIN_PHOTOGRAPHS, MOST_ERROR, judge, trustworthy
 
     real = measured.rows(Truth.name, "judge")["features"]
     verdicts = {}
@@ -161,6 +168,9 @@ def _judge(measured: Measured, names: Sequence[str], seed: int) -> tuple[dict[st
         there = coloured.any(1)  # a photograph on which the system failed has zeros
         verdicts[name] = judge(real[there], coloured[there], seed=seed)
     random = verdicts[RandomColours.name]
+    if random.photographs < MIN_PHOTOGRAPHS:
+        found = f"{random.photographs} photographs are too few to train it; expected at least {MIN_PHOTOGRAPHS}"
+        return {}, f"There is no machine judge: {found}."
     if not trustworthy(random):
         found = f"it took random colours for real, or real ones for random, in {random.error.value:.1f}% of the cases"
         return {}, f"The machine judge is not to be trusted here: {found}; below {MOST_ERROR:g}% is needed."

@@ -30,8 +30,9 @@ class Preparation:
 
     def apply(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """A photograph uint8 sRGB [H, W, 3] as float32 [size, size, 3]."""
+        mean, std = (np.array(values, np.float32) for values in (self.mean, self.std))
         square = self.square(rgb).astype(np.float32) * np.float32(self.top / 255)
-        return (square - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return ((square - mean) / std).astype(np.float32)
 
     def square(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The part that the classifier sees, uint8 [size, size, 3]."""

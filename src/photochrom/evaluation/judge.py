@@ -2,12 +2,16 @@
 
 It looks at one picture at a time and says "real" or "coloured"; its error is the share of wrong answers over all
 pictures, half of them real: 50% when it cannot tell, 0% when it always can. It is not the human figure, which is the
-share of pairs in which the coloured picture was taken for the real one. Shown both pictures of a pair a machine would
-find the true colours themselves, at a slightly lower resolution, in 98 of 100 pairs; alone, they pass for real. A
+share of pairs in which the coloured picture was taken for the real one: shown both, a machine would find any trace that
+all coloured pictures share, such as the resolution of their colours, and tell the best of them without a mistake. A
 figure near 50% says that these features hold no clue; a low one that there is a clue, not that people would see it.
+
+A judge learns more from more photographs: figures are comparable on the same photographs only.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +20,9 @@ from ..errors import DataError
 from . import bootstrap
 from .results import Interval, JudgeScores
 
-MIN_PHOTOGRAPHS = 20  # so that each half can choose its regularisation by 5 folds
-MOST_PHOTOGRAPHS = 5000  # more make it no better, but slow: give a spread of so many
-TRUSTED_ERROR = 10.0  # %: a judge that errs more often on random colours is not to be believed on others
+MIN_PHOTOGRAPHS = 20  # fewer get no figure: 10 teach a judge next to nothing, and luck would look like skill
+MOST_PHOTOGRAPHS = 5000  # of more, so many are judged, evenly spread: the interval is then within a point of the figure
+MOST_ERROR = 10.0  # %: a judge that errs more often on random colours is not to be believed on others
 FOLDS = 5
 STRENGTHS = tuple(10.0**power for power in range(-5, 0))  # C of the logistic regression: small is smooth
 ITERATIONS = 2000
@@ -31,20 +35,25 @@ def judge(
     the other way round.
 
     real, coloured: features [n, D] of the photographs and of their coloured twins, in the same order
-    (JudgeFeatures.of). A photograph and its twin are always on the same side. Regularisation is chosen by
-    cross-validation within the training half; seed: of its folds and of the bootstrap. The interval is over
-    photographs, twins together, for the judges as trained. An answer on the fence counts as half an error.
+    (JudgeFeatures.of). A photograph and its twin are always on the same side; of more than MOST_PHOTOGRAPHS a spread is
+    used. Regularisation is chosen by cross-validation within the training half; seed: of its folds and of the
+    bootstrap. The interval is over photographs, twins together, for the judges as trained. An answer on the fence
+    counts as half an error.
 
-    Raises DataError for fewer than MIN_PHOTOGRAPHS, shapes that differ, or values that are not finite.
+    The figures are NaN for fewer than MIN_PHOTOGRAPHS, and such a judge is not `trustworthy`. Raises DataError for
+    shapes that differ and for values that are not finite.
     """
     if real.shape != coloured.shape or real.ndim != 2:
         raise DataError(
             f"judge: features of shape {list(real.shape)} and {list(coloured.shape)}; expected [n, D] twice"
         )
-    if len(real) < MIN_PHOTOGRAPHS:
-        raise DataError(f"judge: {len(real)} photographs; expected at least {MIN_PHOTOGRAPHS} to learn from and to judge")
     if not (np.isfinite(real).all() and np.isfinite(coloured).all()):
         raise DataError("judge: features that are not finite; expected those of JudgeFeatures")
+    if len(real) < MIN_PHOTOGRAPHS:
+        return JudgeScores(Interval(math.nan, math.nan, math.nan), len(real))
+    if len(real) > MOST_PHOTOGRAPHS:
+        spread = np.arange(MOST_PHOTOGRAPHS) * len(real) // MOST_PHOTOGRAPHS
+        real, coloured = real[spread], coloured[spread]
     even, odd = slice(0, None, 2), slice(1, None, 2)
     errors = np.empty(len(real))
     for learnt, judged in ((even, odd), (odd, even)):
@@ -55,8 +64,8 @@ def judge(
 
 def trustworthy(random_scores: JudgeScores) -> bool:
     """Whether the judge may be reported: only if it tells `random`, the colours of other photographs, from real ones
-    with an error under 10%."""
-    return random_scores.error.value < TRUSTED_ERROR
+    with an error under 10%; never with too few photographs."""
+    return random_scores.error.value < MOST_ERROR
 
 
 def _errors(

@@ -101,8 +101,8 @@ def coarse_lab(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.
 
 
 def _coloured(rgb: NDArray[np.uint8], ab: NDArray[np.float32]) -> NDArray[np.uint8]:
-    colours = AbMap(np.ascontiguousarray(ab.transpose(2, 0, 1)), ab.shape[:2])
-    return PageMerger(colours, *rgb.shape[:2], 8).merge(0, rgb)
+    colours = AbMap(np.ascontiguousarray(ab.transpose(2, 0, 1)), (CELLS, CELLS))
+    return PageMerger(colours, SIDE, SIDE, 8).merge(0, rgb)
 
 
 def chroma_histogram(ab: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -60,7 +60,7 @@ class Measured:
 def measure(
     sources: Sequence[Source],
     wanted: Sequence[tuple[System, Measure]],
-    cache: Path | None,
+    cache: Path,
     progress: Progress,
     what: str = "measuring",
 ) -> Measured:
@@ -131,4 +131,4 @@ def _groups(sources: Sequence[Source]) -> Iterator[list[Source]]:
 def _joined(store: BlockStore, number: int, pooled: Sequence[str]) -> Rows:
     """All blocks of one pair. A block that is not there (the system failed on all of it) is zeros."""
     starts = range(0, number, BLOCK)
-    return joined([(min(BLOCK, number - start), store.load(i)) for i, start in enumerate(starts)], pooled)
+    return joined(((min(BLOCK, number - start), store.load(i)) for i, start in enumerate(starts)), pooled)

@@ -66,7 +66,7 @@ def view(system: System) -> ModelView | None:
     """The network behind one system; None for what is not a model."""
     saturation, base = 1.0, system
     while isinstance(base, Saturated):
-        saturation, base = saturation * float(base._saturation), base._system
+        saturation, base = saturation * float(base.saturation), base.system
     if not isinstance(base, ModelSystem):
         return None
     own = base.temperature

@@ -19,7 +19,7 @@ from .thumbnails import marked, thumbnail
 AROUND = 5  # cells of the network's map: the square over which a pixel's bimodality is averaged
 MARGIN = 0.06  # of a side: pixels at the border are not searched, their mark would be cut off
 KEPT = 4  # pixels a model
-LEAST = 0.05  # bimodality of a pixel that is shown: flat distributions reach 0.003 by the plane's edges alone
+LEAST = 0.03  # bimodality of a pixel that is shown: flat distributions reach 0.003 by the plane's edges alone
 
 
 @dataclass(frozen=True)

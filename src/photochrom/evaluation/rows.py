@@ -5,7 +5,7 @@ Of a figure that is `pooled` only the sum over photographs is kept; of the other
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,16 +30,21 @@ def stacked(rows: Sequence[Row | None], pooled: Sequence[str]) -> Rows | None:
     }
 
 
-def joined(blocks: Sequence[tuple[int, Rows | None]], pooled: Sequence[str]) -> Rows:
-    """Blocks of rows together, each given as (photographs, rows): None counts as zeros. One block must have rows."""
-    template = next(block for _, block in blocks if block is not None)
-    whole: Rows = {}
+def joined(blocks: Iterable[tuple[int, Rows | None]], pooled: Sequence[str]) -> Rows:
+    """Blocks of rows together, each given as (photographs, rows): None counts as zeros. One block must have rows.
+
+    The blocks may come one by one from the disk: only what is stacked stays in memory.
+    """
+    parts: list[tuple[int, Rows]] = []
+    sums: Rows = {}
+    for n, block in blocks:
+        parts.append((n, {name: value for name, value in (block or {}).items() if name not in pooled}))
+        for name in pooled:
+            if block is not None:
+                sums[name] = block[name] + sums.get(name, 0)
+    template = next(part for _, part in parts if part)
     for name, value in template.items():
-        if name in pooled:
-            whole[name] = np.sum([block[name] for _, block in blocks if block is not None], axis=0)
-        else:
-            parts = [
-                np.zeros((n, *value.shape[1:]), value.dtype) if block is None else block[name] for n, block in blocks
-            ]
-            whole[name] = np.concatenate(parts)
-    return whole
+        sums[name] = np.concatenate(
+            [part[name] if part else np.zeros((n, *value.shape[1:]), value.dtype) for n, part in parts]
+        )
+    return sums

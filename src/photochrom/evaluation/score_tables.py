@@ -118,8 +118,8 @@ def _nearness(evaluation: Evaluation) -> Table:
         ("gain@1", "that gain at the largest factor (× the colours' strength, 0 to 1.5) at which AuC stays within 1 "
                    "point of grey's: it cannot be had by merely colouring boldly"),
         ("RMSE", "typical distance from the true colour, in CIE ab units"),
-        ("PSNR, SSIM", "likeness of the coloured and the original picture, mean over photographs; identical pictures "
-                       "have 100 dB and 1"),
+        ("PSNR, SSIM", "likeness of the coloured and the original picture, mean over photographs; the lightness is the "
+                       "original's, so both are high even in grey"),
     )  # fmt: skip
     return _table(
         evaluation,

@@ -71,7 +71,7 @@ def fingerprint(sources: Sequence[Source]) -> str:
     return digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
 
 
-def survey(sources: Sequence[Source], cache: Path | None, progress: Progress) -> Survey:
+def survey(sources: Sequence[Source], cache: Path, progress: Progress) -> Survey:
     """Look at every photograph once; kept on the disk under `cache`. Raises DataError where none can be judged."""
     store = BlockStore(cache, digest("survey", VERSION, fingerprint(sources)))
     bins, cells = np.zeros(ab_bins.Q), np.zeros((AB_CELLS, AB_CELLS))

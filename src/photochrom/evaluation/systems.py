@@ -68,11 +68,11 @@ class Saturated:
         self.kind = system.kind
         self.note = system.note
         self.fingerprint = f"{system.fingerprint} times {saturation!r}"
-        self._system = system
-        self._saturation = np.float32(saturation)
+        self.system = system
+        self.saturation = np.float32(saturation)
 
     def ab(self, photograph: Photograph) -> NDArray[np.float32]:
-        return self._system.ab(photograph) * self._saturation
+        return self.system.ab(photograph) * self.saturation
 
 
 def upsample(field: NDArray[np.float32], height: int, width: int, rows: float, cols: float) -> NDArray[np.float32]:

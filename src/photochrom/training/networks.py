@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..ab_bins import Q
 from ..errors import ModelError, RecipeError
+from ..nets.alexnet import AlexNet
 from ..nets.eccv16 import ECCV16
 from ..nets.hypercolumn import Dahl, Larsson
 from ..nets.lite import Lite
@@ -32,6 +33,7 @@ NETWORKS: dict[str, Callable[[int, float], nn.Module]] = {
     "eccv16": lambda outputs, width: ECCV16(width, outputs),
     "larsson": Larsson,
     "dahl": Dahl,
+    "alexnet": lambda outputs, width: AlexNet(width, outputs),
 }
 INITIALISATIONS = ("default", "kmeans", "pca", "gaussian")
 
