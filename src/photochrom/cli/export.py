@@ -22,6 +22,13 @@ def export(
     licence: Annotated[str, typer.Option(help="Under which terms it may be used, for the card.")] = "not stated",
     scores: Annotated[Path | None, typer.Option(help="A report.json of `photochrom evaluate`, for the card.")] = None,
     float32: Annotated[bool, typer.Option("--float32", help="Do not halve the weights' precision.")] = False,
+    absorb: Annotated[
+        bool, typer.Option("--absorb", help=".safetensors: make batch norm part of the layers before it.")
+    ] = False,
+    rescale: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help=".safetensors: scale layers to unit variance on these photographs."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Make the ONNX model of a training run."""
@@ -29,8 +36,18 @@ def export(
     from ..training.export import Card, export_weights, scores_of
     from ..training.export import export as export_model
 
+    features = absorb or rescale is not None
+    if features and output.suffix != ".safetensors":
+        raise SettingError(f"{output}: --absorb and --rescale make weights to fine-tune; expected -o FILE.safetensors")
     if output.suffix == ".safetensors":
-        export_weights(checkpoint, output, overwrite)
+        if features:
+            from ..features.export_features import export_features
+
+            export_features(
+                checkpoint, output, absorb=absorb, photographs=rescale, half=not float32, overwrite=overwrite
+            )
+        else:
+            export_weights(checkpoint, output, overwrite, half=not float32)
         return typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB", err=True)
     if not 0 < temperature < float("inf"):
         raise SettingError(f"--temperature is {temperature}; expected a finite number above 0")

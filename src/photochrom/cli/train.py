@@ -11,7 +11,9 @@ import typer
 def train(
     recipe: Annotated[
         str,
-        typer.Argument(help="lite, full, class, l2, l2-ft, larsson, dahl; or small/ and one of these; or a TOML file."),
+        typer.Argument(
+            help="lite, full, class, l2, l2-ft, larsson, dahl, alexnet; or small/ and one of these; or a TOML file."
+        ),
     ],
     data: Annotated[
         str,

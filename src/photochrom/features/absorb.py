@@ -1,4 +1,5 @@
-"""Batch norm absorbed: after training it is a scale and a shift for each channel, which the layer before it can do itself.
+"""Batch norm absorbed: after training it is a scale and a shift for each channel, which the layer before it
+can do itself.
 
 Features are then what a plain network computes, ready for fine-tuning on batches too small for batch statistics, and
 for rescaling (rescale.py): section 3.2 of the paper.
@@ -54,11 +55,11 @@ def _fused(layer: Layer, norm: _BatchNorm) -> nn.Module:
     """The layer with its norm in it. In double precision, so that only the result is rounded."""
     training, kind = layer.training, layer.weight.dtype
     learns = layer.weight.requires_grad
-    wide, wide_norm = (copy.deepcopy(module).double().eval() for module in (layer, norm))
+    wide, wide_norm = copy.deepcopy(layer).double().eval(), copy.deepcopy(norm).double().eval()
     if isinstance(wide, nn.Linear):
         fused: nn.Module = fuse_linear_bn_eval(wide, wide_norm)
     else:
-        fused = fuse_conv_bn_eval(wide, wide_norm, transpose=isinstance(wide, nn.ConvTranspose2d))
+        fused = fuse_conv_bn_eval(wide, wide_norm, transpose=isinstance(wide, nn.ConvTranspose2d))  # type: ignore[type-var]
     return fused.to(kind).train(training).requires_grad_(learns)
 
 

@@ -36,8 +36,9 @@ HOMOGENEOUS_FUNCTIONS: set[Callable[..., Any]] = {
 
 
 def rescale(network: nn.Module, batch: Tensor) -> dict[str, float]:
-    """Scale every convolution and linear layer of `network`, in place, so that the variance of its outputs over `batch`,
-    averaged over its channels, is 1. In eval mode the network then computes the same as before but for rounding.
+    """Scale every convolution and linear layer of `network`, in place, so that over `batch` the variance of its
+    outputs, averaged over its channels, is 1. In eval mode the network then computes what it did before but for
+    rounding.
 
     network: also a Trunk: then its whole network computes the same, and each stage's features are a multiple of what
     they were. Absorb its batch norm first where that can be (absorb.py): one that stays undoes the scale ahead of it,

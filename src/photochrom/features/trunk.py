@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from .. import ab_bins
 from ..errors import DataError, ModelError, RecipeError, SettingError
+from ..nets.alexnet import AlexNet
 from ..nets.eccv16 import BLOCKS, ECCV16
 from ..nets.lite import STAGES, Encoder, Lite, SamePadConv
 from ..training.checkpoints import read_checkpoint
@@ -36,7 +37,7 @@ from ..training.task import build_head
 Initialisation = Literal["gaussian", "kmeans"]
 Walk = Iterator[tuple[str, Tensor]]
 
-PUBLISHED_SIZE = 176  # pixels; the crops that the paper's networks were trained on (section 3)
+PUBLISHED_SIZE = 192  # pixels; the paper's networks learnt on crops of 176 (section 3): the next multiple of 32
 IMAGENET_SIZE = 224  # pixels; EfficientNet-lite0's
 _FOREIGN = (".pth", ".pt", ".safetensors")
 
@@ -153,6 +154,18 @@ def supervised_trunk(colour: bool = False) -> Trunk:
     return ColourTrunk(encoder, "EfficientNet-lite0", IMAGENET_SIZE).eval()
 
 
+def _walk_alexnet(network: AlexNet, lightness: Tensor) -> Walk:
+    x = network.conv1(lightness - 50)
+    yield "conv1", x
+    x = network.conv2(network.pool1(x))
+    yield "conv2", x
+    x = network.conv3(network.pool2(x))
+    yield "conv3", x
+    x = network.conv4(x)
+    yield "conv4", x
+    yield "conv5", network.conv5(x)
+
+
 def _walk_eccv16(network: ECCV16, lightness: Tensor) -> Walk:
     x = (lightness - 50) / 100
     for number in range(1, len(BLOCKS) + 1):
@@ -176,6 +189,7 @@ def _walk_lite(network: Lite, lightness: Tensor) -> Walk:
 
 
 _WALKS: dict[type[nn.Module], Callable[[Any, Tensor], Walk]] = {
+    AlexNet: _walk_alexnet,
     ECCV16: _walk_eccv16,
     Encoder: _walk_encoder,
     Lite: _walk_lite,
@@ -205,8 +219,8 @@ def _load_foreign(path: Path) -> Trunk:
     found = read_network(path)
     if found.kind != "eccv16":
         raise ModelError(
-            f"{path}: holds {found.kind}, which takes hints of colour beside the lightness and has no named stages here; "
-            "expected eccv16"
+            f"{path}: holds {found.kind}, which takes hints of colour beside the lightness and has no named stages "
+            "here; expected eccv16"
         )
     settings = Network(name="eccv16", width=found.width)
     return Trunk(found.network.float().requires_grad_(True), _label(settings), PUBLISHED_SIZE, settings).eval()

@@ -1,9 +1,9 @@
-"""The AlexNet that the paper trains to colour, to see what it learns (Zhang, Isola, Efros 2016, section 3.2
-and appendix): AlexNet's filters, evaluated densely, with batch norm.
+"""The AlexNet that the paper trains to colour, to see what it learns (Zhang, Isola, Efros 2016, section 3.2 and
+appendix): AlexNet's filters, evaluated densely, with batch norm.
 
 The layers are those of AlexNet (Krizhevsky, Sutskever, Hinton 2012), channels, kernels and groups included, so that a
-weight here is a weight there. fc6 and fc7 are convolutions, 6x6 and 1x1. AlexNet's last feature map has stride 32; colour
-is wanted at stride 8. So pool2 and pool5 move by 1 instead of 2, and what follows each of them is dilated by 2 more:
+weight here is a weight there. fc6 and fc7 are convolutions, 6x6 and 1x1. AlexNet's last feature map has stride 32;
+colour is wanted at stride 8. So pool2 and pool5 move by 1 instead of 2, and after each all is dilated twice as much:
 
     layer                  conv1  pool1  conv2  pool2  conv3-5  pool5  fc6  fc7  head
     kernel                 11     3      5      3      3        3      6    1    1
@@ -49,6 +49,13 @@ class AlexNet(nn.Module):
     """
 
     stride = 8
+    conv1: nn.Sequential
+    conv2: nn.Sequential
+    conv3: nn.Sequential
+    conv4: nn.Sequential
+    conv5: nn.Sequential
+    fc6: nn.Sequential
+    fc7: nn.Sequential
 
     def __init__(self, width: float = 1.0, outputs: int = Q, batch_norm: bool = True) -> None:
         super().__init__()

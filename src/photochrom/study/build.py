@@ -24,7 +24,7 @@ from ..evaluation.photographs import Photograph, read_crop
 from ..evaluation.semantic import merged
 from ..evaluation.systems import System
 from .pictures import picture_file, write_picture
-from .plan import FILE, RANDOM, REAL, Study, to_json
+from .plan import FILE, PICTURES, RANDOM, REAL, Study, to_json
 
 NEAR_GREY = 5.0  # ab units: the paper calls a photograph grey if no |a| and no |b| is above it
 COLOURED = 0.05  # ... and here if fewer of its pixels are: a few specks of colour, or noise, make no colour photograph
@@ -41,7 +41,7 @@ class Settings:
     """What a study is to be. limit: take at most so many photographs; spares: photographs beyond those of a session,
     for pairs that a participant's reload makes void."""
 
-    title: str = "Which photograph is real?"
+    title: str = "Real or coloured?"
     seed: int = 0
     limit: int | None = None
     side: int = 256  # pixels
@@ -107,12 +107,23 @@ def build_study(
             test=settings.test,
             vigilance=settings.vigilance,
             shown_ms=settings.shown_ms,
+            pictures=_digest(unfinished / PICTURES),
             names={identifier: album.name(path) for identifier, path in album.taken.items()},
             notes=notes,
             left_out=album.left_out,
         )
         (unfinished / FILE).write_text(to_json(study), encoding="utf-8")
     return study
+
+
+def _digest(pictures: Path) -> str:
+    """Of the names and contents of all files beneath."""
+    total = hashlib.sha256()
+    for file in sorted(pictures.rglob("*.png")):
+        total.update(
+            f"{file.relative_to(pictures).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode()
+        )
+    return total.hexdigest()[:16]
 
 
 def _needs(settings: Settings) -> str:

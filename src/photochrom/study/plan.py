@@ -48,6 +48,7 @@ class Study:
     test: int = 40
     vigilance: int = 4
     shown_ms: int = 1000
+    pictures: str = ""  # of all pictures' files together, so that no other study's answers are taken for this one's
     names: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)

@@ -142,11 +142,12 @@ def write_model(
             open_session(part, output=output)  # refuses what does not keep the contract
 
 
-def export_weights(checkpoint: Path, target: Path, overwrite: bool = False) -> None:
-    """Write the network's weights alone, float16, as .safetensors: to start another training from (network.weights)."""
+def export_weights(checkpoint: Path, target: Path, overwrite: bool = False, half: bool = True) -> None:
+    """Write the network's weights alone as .safetensors, float16 with `half`: to start another training from
+    (network.weights)."""
     state = load_checkpoint(checkpoint)[0].state_dict()
     with part_file(target, overwrite=overwrite) as part:
-        save_file({k: v.half().contiguous() if v.is_floating_point() else v for k, v in state.items()}, part)
+        save_file({k: (v.half() if half and v.is_floating_point() else v).contiguous() for k, v in state.items()}, part)
 
 
 def to_onnx(whole: nn.Module) -> onnx.ModelProto:
