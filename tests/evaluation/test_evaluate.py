@@ -4,14 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import linalg
 
 from photochrom.errors import DataError
-from photochrom.evaluation import judge
+from photochrom.evaluation import frechet, judge
 from photochrom.evaluation.baselines import make_baseline
 from photochrom.evaluation.classifiers import Classified
 from photochrom.evaluation.evaluate import evaluate
-from photochrom.evaluation.photographs import list_photographs
-from photochrom.evaluation.results import Interval, JudgeScores
+from photochrom.evaluation.photographs import list_photographs, read_whole
+from photochrom.evaluation.results import Evaluation, Interval, JudgeScores
+from photochrom.evaluation.semantic import merged
 
 
 class Certain:
@@ -66,6 +68,42 @@ def test_baselines_and_the_ends_of_the_scale(photographs: Path, tmp_path: Path) 
     assert steps[-1] == ("measuring", 6, 6)
     run()  # from what was kept
     assert classifier.seen == 2 * 3
+
+
+def test_frechet_distance_where_there_are_enough_photographs(
+    photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class WithFeatures(Certain):
+        def classify(self, photographs: list[np.ndarray]) -> Classified:
+            features = np.array([rgb.reshape(-1, 3).mean(0) for rgb in photographs], np.float32)
+            return super().classify(photographs)._replace(features=features)
+
+    paths = list_photographs(photographs)
+
+    def run() -> Evaluation:
+        return evaluate(
+            paths,
+            [make_baseline(name, paths) for name in ("truth", "grey")],
+            folder=photographs,
+            half="all",
+            labels={"coffee.png": 3},
+            classifier=WithFeatures(),
+        )
+
+    assert [system.frechet for system in run().systems] == [None, None]  # six are far too few
+    monkeypatch.setattr(frechet, "MIN_PHOTOGRAPHS", 6)
+    truth, grey = run().systems
+    assert truth.frechet == pytest.approx(0, abs=1e-6)
+    # By the definition, from the mean colours of the pictures themselves.
+    colours, greys = [], []
+    for path in paths:
+        whole = read_whole(path)
+        colours.append(whole.rgb.reshape(-1, 3).mean(0))
+        greys.append(merged(whole, np.zeros((*whole.rgb.shape[:2], 2), np.float32)).reshape(-1, 3).mean(0))
+    (m, c), (n, d) = ((np.mean(x, 0), np.cov(x, rowvar=False)) for x in (np.array(colours), np.array(greys)))
+    root = linalg.sqrtm(c @ d).real
+    assert grey.frechet == pytest.approx(((m - n) ** 2).sum() + np.trace(c + d - 2 * root), rel=1e-3)
+    assert grey.semantic is not None and grey.semantic.photographs == 1  # the labelled one
 
 
 def test_labels_of_other_photographs(photographs: Path) -> None:

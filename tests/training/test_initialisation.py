@@ -10,6 +10,7 @@ from skimage import color
 from torch import nn
 
 from photochrom.errors import SettingError
+from photochrom.nets.alexnet import AlexNet
 from photochrom.nets.eccv16 import ECCV16
 from photochrom.nets.hypercolumn import Dahl, Larsson
 from photochrom.training.initialisation import OUTPUT_STD, initialise, rescale
@@ -50,6 +51,7 @@ class Grouped(nn.Module):
 
 NETWORKS = {
     "eccv16": lambda: ECCV16(0.125),
+    "alexnet": lambda: AlexNet(0.125),
     "larsson": lambda: Larsson(64, 0.125),
     "dahl": lambda: Dahl(2, 0.125),
     "grouped": Grouped,

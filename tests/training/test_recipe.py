@@ -19,6 +19,13 @@ def test_the_papers_recipe_has_the_papers_numbers():
     assert (recipe.loss.lam, recipe.loss.k, recipe.loss.sigma) == (0.5, 5, 5.0)
 
 
+def test_the_papers_alexnet_is_trained_as_its_network():
+    alexnet, full = load_recipe("alexnet"), load_recipe("full")
+    assert (alexnet.network.name, alexnet.network.width) == ("alexnet", 1.0)
+    for section in ("data", "loss", "optimizer", "schedule", "training"):
+        assert getattr(alexnet, section) == getattr(full, section)
+
+
 def test_set_changes_values_in_toml_syntax():
     recipe = load_recipe("lite", ["optimizer.lr=1e-4", "network.name=eccv16", "data.mirror=false", "training.ema=0"])
     assert recipe.optimizer.lr == 1e-4 and recipe.network.name == "eccv16"

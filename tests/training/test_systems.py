@@ -15,7 +15,7 @@ from photochrom.training.recipe import load_recipe
 from photochrom.training.run import train
 from photochrom.training.task import ColorizationTask
 
-SYSTEMS = ("full", "class", "l2", "l2-ft", "larsson", "dahl", "lite")
+SYSTEMS = ("full", "class", "l2", "l2-ft", "larsson", "dahl", "lite", "alexnet")
 SETTINGS = [
     "network.width=0.125", "data.size=64", "data.workers=0", "loss.prior_photographs=8", "training.batch=4",
     "training.visits=8", "training.threads=1", "training.log_every=1", "training.validate_every=1000",
@@ -51,7 +51,8 @@ def test_from_a_recipe_to_a_photograph(name, runs, tmp_path):
     with torch.no_grad():
         expected = task.colours(torch.from_numpy(lightness)[None, None], colorizer.info.temperature)[0].numpy()
     assert np.abs(found - expected).max() < 0.05
-    assert colorizer.info.has_probabilities == (name in ("full", "class", "lite"))
+    assert colorizer.info.has_probabilities == (name in ("full", "class", "lite", "alexnet"))
+    assert colorizer.info.stride == {"dahl": 1, "alexnet": 8}.get(name, 4)
     coloured = colorizer.colorize(photograph)
     before = rgb_to_lab(torch.from_numpy(photograph).permute(2, 0, 1)[None])[0, 0]
     after = rgb_to_lab(torch.from_numpy(coloured).permute(2, 0, 1)[None])[0, 0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +35,13 @@ class BlockStore:
         self._folder = folder / key
         self._in_memory: dict[int, dict[str, NDArray[Any]]] = {}
 
-    def load(self, number: int) -> dict[str, NDArray[Any]] | None:
-        """A block's arrays, or None where there is none, or a damaged one."""
+    def load(self, number: int, names: Collection[str] = ()) -> dict[str, NDArray[Any]] | None:
+        """A block's arrays, all or only those named that it has; None where there is none, or a damaged one."""
         if number in self._in_memory:
             return self._in_memory[number]
         try:
             with np.load(self._file(number), allow_pickle=False) as content:
-                return dict(content)
+                return {name: content[name] for name in content.files if not names or name in names}
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return None  # it will be made again
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import __version__
 from ..errors import DataError
@@ -19,6 +20,7 @@ from .colour import ColourTally
 from .cost import measure_costs
 from .measures import ColourMeasure, JudgeMeasure, SemanticMeasure
 from .measuring import Measure, Measured, measure
+from .photographs import spread
 from .results import Cost, Evaluation, JudgeScores, SemanticScores, SystemResult
 from .semantic import semantic_scores
 from .survey import Progress, Source, survey
@@ -79,10 +81,11 @@ def evaluate(
         # Grey and original are the ends of the scale: they are classified whether asked for or not, once.
         wanted += [(each, semantic) for each in with_others(systems, Truth(), Grey())]
     if judged:
+        from .judge import MOST_PHOTOGRAPHS
         from .judge_features import JudgeFeatures
 
         random = RandomColours([source.path for source in sources], seed)
-        view = JudgeMeasure(JudgeFeatures(threads))
+        view = JudgeMeasure(JudgeFeatures(threads), [source.name for source in spread(sources, MOST_PHOTOGRAPHS)])
         wanted += [(each, view) for each in with_others(systems, Truth(), random)]
     measured = measure(sources, wanted, cache, progress)
 
@@ -96,7 +99,8 @@ def evaluate(
 
     results = []
     for system in systems:
-        tally = ColourTally(measured.rows(system.name, "colour"))
+        rows = measured.rows(system.name, "colour")
+        tally = ColourTally(rows)
         auc, gain = tally.by_photograph()
         results.append(
             SystemResult(
@@ -105,7 +109,7 @@ def evaluate(
                 note=system.note,
                 colour=tally.scores(seed),
                 curves=tally.curves(),
-                ab_counts=measured.rows(system.name, "colour")["cells"].astype(np.int64),
+                ab_counts=rows["cells"].astype(np.int64),
                 photo_auc=auc,
                 photo_gain=gain,
                 semantic=recognised.get(system.name),
@@ -140,33 +144,39 @@ def with_others(systems: Sequence[System], *others: System) -> list[System]:
 
 
 def _semantic(measured: Measured, names: Sequence[str], seed: int) -> dict[str, SemanticScores]:
-    rows = {name: measured.rows(name, "classification") for name in dict.fromkeys([Grey.name, Truth.name, *names])}
+    rows = {
+        name: measured.rows(name, "classification", "log_probability", "rank", "known")
+        for name in dict.fromkeys([Grey.name, Truth.name, *names])
+    }
     return {name: semantic_scores(each, rows[Grey.name], rows[Truth.name], seed) for name, each in rows.items()}
 
 
 def _frechet(measured: Measured, names: Sequence[str]) -> dict[str, float]:
     """Nothing where the classifier gives no features."""
-    moments = {}
-    for name in dict.fromkeys([Truth.name, *names]):
-        features = measured.rows(name, "classification").get("features")
-        if features is None:
-            return {}
-        moments[name] = frechet.Moments(features.shape[1])
-        moments[name].add(features[features.any(1)])  # a photograph on which the system failed has zeros
-    found = {name: frechet.reportable_distance(moments[name], moments[Truth.name]) for name in names}
+    original = _moments(measured, Truth.name)
+    if original is None:
+        return {}
+    given = {name: _moments(measured, name) for name in names}
+    found = {name: frechet.reportable_distance(each, original) for name, each in given.items() if each is not None}
     return {name: distance for name, distance in found.items() if distance is not None}
 
 
+def _moments(measured: Measured, name: str) -> frechet.Moments | None:
+    moments = None
+    for block in measured.blocks(name, "classification", "features"):
+        if block and "features" in block:
+            moments = moments or frechet.Moments(block["features"].shape[1])
+            moments.add(block["features"][block["features"].any(1)])  # zeros: the system failed there
+    return moments
+
+
 def _judge(measured: Measured, names: Sequence[str], seed: int) -> tuple[dict[str, JudgeScores], str]:
-    """The judge's verdicts, and a word where it is not to be trusted."""
+    """The judge's verdicts, and a word where there are none."""
     from .judge import MIN_PHOTOGRAPHS, MOST_ERROR, judge, trustworthy
 
-    real = measured.rows(Truth.name, "judge")["features"]
     verdicts = {}
     for name in dict.fromkeys([RandomColours.name, *names]):
-        coloured = measured.rows(name, "judge")["features"]
-        there = coloured.any(1)  # a photograph on which the system failed has zeros
-        verdicts[name] = judge(real[there], coloured[there], seed=seed)
+        verdicts[name] = judge(*_features_of_both(measured, name), seed=seed)
     random = verdicts[RandomColours.name]
     if random.photographs < MIN_PHOTOGRAPHS:
         found = f"{random.photographs} photographs are too few to train it; expected at least {MIN_PHOTOGRAPHS}"
@@ -175,6 +185,18 @@ def _judge(measured: Measured, names: Sequence[str], seed: int) -> tuple[dict[st
         found = f"it took random colours for real, or real ones for random, in {random.error.value:.1f}% of the cases"
         return {}, f"The machine judge is not to be trusted here: {found}; below {MOST_ERROR:g}% is needed."
     return verdicts, ""
+
+
+def _features_of_both(measured: Measured, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What the judge sees of the originals and of their twins, of the photographs that it judges."""
+    parts = []
+    blocks = zip(measured.blocks(Truth.name, "judge"), measured.blocks(name, "judge"), strict=True)
+    for real, coloured in blocks:
+        if real and coloured:
+            there = coloured["features"].any(1)  # zeros: not judged, or the system failed there
+            parts.append((real["features"][there], coloured["features"][there]))
+    first, second = zip(*parts, strict=True)
+    return np.concatenate(first), np.concatenate(second)
 
 
 def _versions() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -80,12 +80,14 @@ class JudgeMeasure:
     view: Literal["crop", "whole"] = "crop"
     pooled: tuple[str, ...] = ()
 
-    def __init__(self, features: JudgeFeatures) -> None:
-        self.key: list[object] = [features.fingerprint]
+    def __init__(self, features: JudgeFeatures, judged: Iterable[str]) -> None:
+        """judged: names of the photographs to look at."""
+        self._judged = frozenset(judged)
+        self.key: list[object] = [features.fingerprint, digest(sorted(self._judged))]
         self._features = features
 
     def wants(self, name: str) -> bool:
-        return True
+        return name in self._judged
 
     def rows(self, system: System, seen: Sequence[Seen]) -> list[Row]:
         found = self._features.of([merged(photograph, ab) for _, photograph, ab in seen])

@@ -44,17 +44,29 @@ class Measure(Protocol):
 
 
 class Measured:
-    """What was measured: rows by system and measure, and where systems failed."""
+    """What was measured, by system and measure, and where systems failed. Read from the disk when asked for."""
 
-    def __init__(self) -> None:
-        self._rows: dict[tuple[str, str], Rows] = {}
+    def __init__(self, number: int) -> None:
+        """number: of photographs."""
+        self._number = number
+        self._stores: dict[tuple[str, str], tuple[BlockStore, Sequence[str]]] = {}
         self.failed: dict[str, dict[str, str]] = {}  # system -> photograph -> why
 
-    def rows(self, system: str, measure: str) -> Rows:
-        return self._rows[system, measure]
+    def keep(self, system: str, measure: Measure, store: BlockStore) -> None:
+        self._stores[system, measure.name] = (store, measure.pooled)
 
-    def keep(self, system: str, measure: str, rows: Rows) -> None:
-        self._rows[system, measure] = rows
+    def rows(self, system: str, measure: str, *names: str) -> Rows:
+        """Of all photographs; all figures, or those named."""
+        return joined(self._blocks(system, measure, names), self._stores[system, measure][1])
+
+    def blocks(self, system: str, measure: str, *names: str) -> Iterator[Rows | None]:
+        """The same, a block of photographs at a time; None for a block without figures."""
+        return (block for _, block in self._blocks(system, measure, names))
+
+    def _blocks(self, system: str, measure: str, names: Sequence[str]) -> Iterator[tuple[int, Rows | None]]:
+        store, _ = self._stores[system, measure]
+        for number, start in enumerate(range(0, self._number, BLOCK)):
+            yield min(BLOCK, self._number - start), store.load(number, names)
 
 
 def measure(
@@ -72,7 +84,7 @@ def measure(
     stores = [
         BlockStore(cache, digest(measure.name, measure.key, system.fingerprint, data)) for system, measure in wanted
     ]
-    measured = Measured()
+    measured = Measured(len(sources))
     done = 0
     for number, start in enumerate(range(0, len(sources), BLOCK)):
         some = sources[start : start + BLOCK]
@@ -90,7 +102,7 @@ def measure(
         if len(failed) == len(sources):
             first = next(iter(failed.items()))
             raise ModelError(f"{system.name}: failed on each of the {len(sources)} photographs; {first[0]}: {first[1]}")
-        measured.keep(system.name, each.name, _joined(store, len(sources), each.pooled))
+        measured.keep(system.name, each, store)
     return measured
 
 
@@ -126,9 +138,3 @@ def _blocks(
 def _groups(sources: Sequence[Source]) -> Iterator[list[Source]]:
     for start in range(0, len(sources), GROUP):
         yield [source.fresh() for source in sources[start : start + GROUP]]
-
-
-def _joined(store: BlockStore, number: int, pooled: Sequence[str]) -> Rows:
-    """All blocks of one pair. A block that is not there (the system failed on all of it) is zeros."""
-    starts = range(0, number, BLOCK)
-    return joined(((min(BLOCK, number - start), store.load(i)) for i, start in enumerate(starts)), pooled)

@@ -6,6 +6,7 @@ import csv
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyvips
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from ..color import rgb_to_lab
 from ..errors import DataError, MissingPhotoError, SettingError, UnreadablePhotoError
+
+Item = TypeVar("Item")
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".avif"})
 HALVES = ("all", "even", "odd")
@@ -61,8 +64,8 @@ def take_half(paths: list[Path], half: str) -> list[Path]:
     return paths if half == "all" else paths[HALVES.index(half) - 1 :: 2]
 
 
-def spread(paths: list[Path], limit: int | None) -> list[Path]:
-    """At most `limit` of the paths, evenly spread over the list, so that a sorted list keeps its variety."""
+def spread(paths: list[Item], limit: int | None) -> list[Item]:
+    """At most `limit` of the items, evenly spread over the list, so that a sorted list keeps its variety."""
     if limit is None or limit >= len(paths):
         return paths
     if limit < 1:

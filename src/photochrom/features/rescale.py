@@ -20,9 +20,12 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import SettingError
-from ..training.filters import LEAST_STD, Layer
+from ..training.filters import Layer
 from .network_graph import graph_of, single_modules
 from .trunk import Trunk
+
+CONSTANT = 1e-5  # share of a layer's outputs that their variation may be and still be rounding
+TINY = 1e-30  # outputs that no factor could bring to 1 in single precision
 
 # For these f(s x) = s f(x) for s > 0. Any other step of a network gets its inputs at the scale that they had.
 HOMOGENEOUS = (
@@ -65,8 +68,7 @@ def rescale(network: nn.Module, batch: Tensor) -> dict[str, float]:
             before = next((scales[each] for each in node.all_input_nodes if scales[each] != 1), 1.0)
             module = modules.get(node)
             if isinstance(module, Layer):
-                spread = spreads.get(module, 0.0)
-                scales[node] = 1 / spread if spread > LEAST_STD else 1.0
+                scales[node] = 1 / spreads.get(module, 1.0)
                 module.weight.mul_(scales[node] / before)
                 if module.bias is not None:
                     module.bias.mul_(scales[node])
@@ -115,13 +117,14 @@ def _follow_input(norm: _BatchNorm, scale: float) -> None:
 
 
 def _spreads(network: nn.Module, batch: Tensor, layers: Iterable[Layer]) -> dict[nn.Module, float]:
-    """The root of the mean variance of each layer's output channels, in eval mode."""
+    """The root of the mean variance of each layer's output channels, in eval mode; of those that vary."""
     found: dict[nn.Module, float] = {}
 
     def note(layer: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        rows = output if isinstance(layer, nn.Linear) else output.movedim(1, -1)
-        variances = rows.detach().flatten(0, -2).double().var(dim=0, correction=0)  # [channels]
-        found[layer] = math.sqrt(float(variances.mean()))
+        rows = (output if isinstance(layer, nn.Linear) else output.movedim(1, -1)).flatten(0, -2).double()
+        spread = math.sqrt(float(rows.var(dim=0, correction=0).mean()))
+        if spread > max(CONSTANT * math.sqrt(float(rows.square().mean())), TINY):
+            found[layer] = spread
 
     modes = {module: module.training for module in network.modules()}
     handles = [layer.register_forward_hook(note) for layer in layers]

@@ -100,7 +100,7 @@ def load_trunk(path: Path, averaged: bool = True) -> Trunk:
     if path.suffix in _FOREIGN:
         return _load_foreign(path)
     network, size, settings = _load_run(path, averaged)
-    if not isinstance(network, tuple(_WALKS)):
+    if not _has_stages(network):
         raise ModelError(
             f"{path}: its network is {settings.name}, which has no named stages; expected one of: alexnet, eccv16, lite"
         )
@@ -123,7 +123,7 @@ def untrained_trunk(
         known = ", ".join(get_args(Initialisation))
         raise SettingError(f"initialisation is {initialisation!r}; expected one of: {known}")
     network = build_network(settings)
-    if not isinstance(network, tuple(_WALKS)):
+    if not _has_stages(network):
         raise ModelError(f"{settings.name} has no named stages; expected one of: alexnet, eccv16, lite")
     if initialisation == "gaussian":
         _set_gaussian(network, seed)
@@ -194,6 +194,10 @@ _WALKS: dict[type[nn.Module], Callable[[Any, Tensor], Walk]] = {
     Encoder: _walk_encoder,
     Lite: _walk_lite,
 }
+
+
+def _has_stages(network: nn.Module) -> bool:
+    return isinstance(network, tuple(_WALKS))
 
 
 def _load_run(path: Path, averaged: bool) -> tuple[nn.Module, int, Network]:

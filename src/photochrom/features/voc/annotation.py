@@ -48,9 +48,9 @@ class _Element:
 def read_annotation(path: Path, classes: Collection[str]) -> Annotation:
     """The annotation in `path`. An XML without objects is a photograph without objects, as in VOC's own tools.
 
-    The parts of a person (<part>) and poses are passed over. Boxes that reach beyond the photograph are cut at its edge.
-    Raises DataError naming the file and the line: not there, not XML, without <size> or <bndbox> or a number in them,
-    a box without area, a class that is not in `classes`.
+    The parts of a person (<part>) and poses are passed over. Boxes that reach beyond the photograph are cut at its
+    edge. Raises DataError naming the file and the line: not there, not XML, without <size> or <bndbox> or a number in
+    them, a box without area, a class that is not in `classes`.
     """
     root = _parse(path)
     size = _need(path, root, "size")
@@ -67,7 +67,10 @@ def _thing(path: Path, element: _Element, classes: Collection[str], width: float
     if name not in classes:
         known = ", ".join(sorted(classes))
         raise _error(
-            path, label, f"the class {name!r} is not one of this set's", f"expected {known}; --classes FILE names others"
+            path,
+            label,
+            f"the class {name!r} is not one of this set's",
+            f"expected {known}; --classes FILE names others",
         )
     box = _need(path, element, "bndbox")
     left, top, right, bottom = (_number(path, box, tag) for tag in ("xmin", "ymin", "xmax", "ymax"))
@@ -135,7 +138,9 @@ def _parse(path: Path) -> _Element:
     except OSError as error:
         raise DataError(f"{path}: could not be read ({error.strerror}); {EXPECTED}") from error
     except expat.ExpatError as error:
-        raise DataError(f"{path}, line {error.lineno}: not XML ({expat.ErrorString(error.code)}); {EXPECTED}") from error
+        raise DataError(
+            f"{path}, line {error.lineno}: not XML ({expat.ErrorString(error.code)}); {EXPECTED}"
+        ) from error
     (root,) = document.children
     if root.tag != "annotation":
         raise _error(path, root, f"the root is <{root.tag}>", EXPECTED)

@@ -2,7 +2,8 @@
 
     eleven_point   VOC 2007's: the mean, over recalls 0, 0.1 .. 1, of the best precision at that recall or above
     interpolated   VOC 2010's and later: the area under the curve of the best precision at each recall or above
-    exact          the area under the raw curve: the sum over thresholds of (gain in recall) x precision, as scikit-learn's
+    exact          the area under the raw curve: the sum over thresholds of (gain in recall) x precision, as
+    scikit-learn's
 
 Results with equal scores are taken together, as one threshold: the figures do not depend on the order of the results.
 """
@@ -27,9 +28,9 @@ class AveragePrecision:
 def average_precision(
     scores: NDArray[np.floating], right: NDArray[np.bool_], positives: int | None = None
 ) -> AveragePrecision:
-    """scores: [n] of the results, higher is surer; right: [n], which of them are right. positives: how many there are to
-    find, those never found included (detection); None: all are among the results. What is to be ignored must be left out
-    beforehand."""
+    """scores: [n] of the results, higher is surer; right: [n], which of them are right. positives: how many there are
+    to find, those never found included (detection); None: all are among the results. What is to be ignored must be
+    left out beforehand."""
     positives = int(right.sum()) if positives is None else positives
     if positives == 0:
         return AveragePrecision(np.nan, np.nan, np.nan)

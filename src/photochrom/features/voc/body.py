@@ -42,13 +42,13 @@ class Body(nn.Module):
     """sRGB codes uint8 [N, 3, H, W] (H and W multiples of 32) to {stage: features [N, C, H/s, W/s]}.
 
     colour: the trunk sees a and b too, by weights that start at 0 (section 3.2); a trunk that takes colour by itself
-    keeps its own. stage: the one that is read by default, see default_stage.
+    keeps its own. stage: the one that is read, by default default_stage.
     """
 
-    def __init__(self, trunk: Trunk, colour: bool = False) -> None:
+    def __init__(self, trunk: Trunk, colour: bool = False, stage: str | None = None) -> None:
         super().__init__()
         self.trunk = trunk
-        self.stage = default_stage(trunk)
+        self.stage = stage or default_stage(trunk)
         self._conv: ColourConv | None = None
         if colour and not trunk.takes_colour:
             self._slope = _slope(trunk)

@@ -1,7 +1,8 @@
 """Boxes: overlap, the regression from a proposal to its object, non-maximum suppression. NumPy.
 
-A box is (left, top, right, bottom) in pixels, between the pixels: its width is right - left. VOC's own count pixels from 1
-and include the last: (xmin, ymin, xmax, ymax) is (xmin - 1, ymin - 1, xmax, ymax) here, and areas and overlaps agree.
+A box is (left, top, right, bottom) in pixels, between the pixels: its width is right - left. VOC's own count pixels
+from 1 and include the last: (xmin, ymin, xmax, ymax) is (xmin - 1, ymin - 1, xmax, ymax) here, and areas and overlaps
+agree.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def areas(boxes: Floats) -> Floats:
 
 
 def encode(proposals: Floats, objects: Floats) -> Floats:
-    """[n, 4]: what the regression should say to get from each proposal to its object (R-CNN's parametrisation): the shift
-    of the centre in widths and heights, and the logarithms of how much wider and higher; divided by SPREADS."""
+    """[n, 4]: what the regression should say to get from each proposal to its object (R-CNN's parametrisation): the
+    shift of the centre in widths and heights, and the logarithms of how much wider and higher; divided by SPREADS."""
     size, wanted = (boxes[:, 2:] - boxes[:, :2] for boxes in (proposals, objects))
     shift = (objects[:, :2] + wanted / 2 - proposals[:, :2] - size / 2) / size
     return np.concatenate([shift, np.log(wanted / size)], axis=1) / SPREADS

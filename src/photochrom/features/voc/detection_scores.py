@@ -55,7 +55,8 @@ def judge(found: Found, truth: Truth, least: float = LEAST_OVERLAP) -> tuple[NDA
 def class_precision(found: list[Found], truth: list[Truth], least: float = LEAST_OVERLAP) -> AveragePrecision:
     """The average precision of one class over all photographs (both lists in the same order); NaN where all its objects
     are difficult or there is none."""
-    scores, right = [np.zeros(0)], [np.zeros(0, bool)]
+    scores: list[Floats] = [np.zeros(0)]
+    right: list[NDArray[np.bool_]] = [np.zeros(0, bool)]
     for one, objects in zip(found, truth, strict=True):
         hits, counted = judge(one, objects, least)
         scores.append(one.scores[counted])

@@ -72,8 +72,8 @@ def fine_tune(
     """Train the parameters of `model` that want gradients; batch norms keep their statistics. Returns the losses, every
     LOOK_EVERY steps. loss: of a list of samples; workers: processes that draw these.
 
-    Raises DivergedError, DataError and SettingError (nothing to resume, or another training's), and Stopped on Ctrl-C and
-    SIGTERM.
+    Raises DivergedError, DataError and SettingError (nothing to resume, or another training's), and Stopped on Ctrl-C
+    and SIGTERM.
     """
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.SGD(_groups(parameters, schedule), lr=schedule.lr, momentum=schedule.momentum)
@@ -105,8 +105,8 @@ def fine_tune(
                 losses.append(value.item())
                 if not math.isfinite(losses[-1]):
                     raise DivergedError(
-                        f"the loss is {losses[-1]} at step {done}, at a rate of {schedule.lr * rate:g}; expected a finite "
-                        "number: try a lower rate (--set lr=...), and rescaling if it was switched off"
+                        f"the loss is {losses[-1]} at step {done}, at a rate of {schedule.lr * rate:g}; expected a "
+                        "finite number: try a lower rate (--set lr=...), and rescaling if it was switched off"
                     )
                 progress(done, losses[-1])
             due = saving is not None and time.monotonic() - saved > 60 * saving.minutes
@@ -180,7 +180,9 @@ def _load(model: nn.Module, optimizer: torch.optim.Optimizer, saving: Saving) ->
         content = torch.load(saving.file, map_location="cpu", weights_only=True)
         found = content["voc"]
     except FileNotFoundError as error:
-        raise DataError(f"{saving.file}: not there; expected a training that was interrupted, or no --resume") from error
+        raise DataError(
+            f"{saving.file}: not there; expected a training that was interrupted, or no --resume"
+        ) from error
     except Exception as error:  # torch.load raises what the damage happens to cause
         raise DataError(f"{saving.file}: not a checkpoint of `photochrom voc` ({error})") from error
     for key, wanted in saving.identity.items():

@@ -1,11 +1,11 @@
 """The folders of a VOCdevkit: which photographs a split has, and where their annotations and masks lie.
 
-    VOCdevkit/VOC2007/JPEGImages/000005.jpg
-                      Annotations/000005.xml
-                      ImageSets/Main/{train,val,trainval,test}.txt      one name a line
-                      ImageSets/Main/CLASS_trainval.txt                 name and 1 (there), -1 (not), 0 (only difficult)
-                      ImageSets/Segmentation/{train,val,...}.txt
-                      SegmentationClass/000032.png                      palette PNG
+VOCdevkit/VOC2007/JPEGImages/000005.jpg
+                  Annotations/000005.xml
+                  ImageSets/Main/{train,val,trainval,test}.txt      one name a line
+                  ImageSets/Main/CLASS_trainval.txt                 name and 1 (there), -1 (not), 0 (only difficult)
+                  ImageSets/Segmentation/{train,val,...}.txt
+                  SegmentationClass/000032.png                      palette PNG
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class VocFolder:
         return self.root / "SegmentationClass" / f"{name}.png"
 
     def labels(self, names: Sequence[str], split: str) -> NDArray[np.int8]:
-        """[len(names), classes]: 1 where a class is in a photograph, -1 where not, 0 where only difficult ones are: these
-        count neither way.
+        """[len(names), classes]: 1 where a class is in a photograph, -1 where not, 0 where only difficult ones are:
+        these count neither way.
 
         From the CLASS_split.txt files; where a set has none at all, from its annotations. Raises DataError.
         """
@@ -67,8 +67,8 @@ class VocFolder:
             return np.array([self._labels_of(name) for name in names], np.int8).reshape(-1, len(self.classes))
         if missing := [each for each in self.classes if each not in there]:
             raise DataError(
-                f"{folder / missing[0]}_{split}.txt: not there, but {there[0]}_{split}.txt is; expected such a file for "
-                "each class, or none at all (the annotations are read then); --classes FILE names other classes"
+                f"{folder / missing[0]}_{split}.txt: not there, but {there[0]}_{split}.txt is; expected such a file "
+                "for each class, or none at all (the annotations are read then); --classes FILE names other classes"
             )
         columns = []
         for each in self.classes:

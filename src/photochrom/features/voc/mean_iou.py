@@ -15,7 +15,8 @@ class Confusion:
         self.table = np.zeros((classes, classes), np.int64)
 
     def add(self, truth: NDArray[np.integer], found: NDArray[np.integer]) -> None:
-        """Count the pixels of one photograph: both [H, W] of 0 .. classes - 1; where the truth is VOID nothing counts."""
+        """Count the pixels of one photograph: both [H, W] of 0 .. classes - 1; where the truth is VOID nothing
+        counts."""
         known = truth != VOID
         number = len(self.table)
         pairs = truth[known].astype(np.int64) * number + found[known]

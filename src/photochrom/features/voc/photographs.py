@@ -32,6 +32,12 @@ def read_photograph(path: Path) -> Image.Image:
         raise DataError(f"{path}: unreadable ({type(error).__name__}: {error}); expected a photograph") from error
 
 
+def stored_size(path: Path) -> tuple[int, int]:
+    """(width, height) of a photograph that can be read, in the pixels as they are stored; from its header."""
+    with Image.open(path, formats=FORMATS) as image:
+        return image.size
+
+
 def unreadable(paths: Mapping[str, Path]) -> dict[str, str]:
     """name -> why, for the photographs that cannot be decoded to the last pixel. All are looked at before the training,
     so that what is trained and scored on is known."""
@@ -53,12 +59,15 @@ def to_codes(image: Image.Image, mirror: bool = False) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray((pixels[:, ::-1] if mirror else pixels).transpose(2, 0, 1)))
 
 
+def multiple(side: int) -> int:
+    """`side` rounded up to a multiple of MULTIPLE."""
+    return -(-side // MULTIPLE) * MULTIPLE
+
+
 def stacked(photographs: list[Tensor]) -> Tensor:
     """Photographs uint8 [3, h, w] of any sizes as one batch uint8 [N, 3, H, W]: H and W multiples of MULTIPLE that hold
     the largest, each photograph at the upper left, the rest GREY."""
-    height, width = (
-        max(-(-each.shape[axis] // MULTIPLE) * MULTIPLE for each in photographs) for axis in (1, 2)
-    )  # rounded up
+    height, width = (multiple(max(each.shape[axis] for each in photographs)) for axis in (1, 2))
     batch = torch.full((len(photographs), 3, height, width), GREY, dtype=torch.uint8)
     for target, each in zip(batch, photographs, strict=True):
         target[:, : each.shape[1], : each.shape[2]] = each

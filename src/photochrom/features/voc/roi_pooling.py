@@ -13,8 +13,8 @@ from torch.nn import functional
 def roi_pool(features: Tensor, boxes: Tensor, photograph: Tensor, stride: float, size: int) -> Tensor:
     """Features [N, C, H, W] in boxes [R, 4] to [R, C, size, size].
 
-    boxes: (left, top, right, bottom) between the pixels (see boxes.py), in pixels of the network's input; photograph: [R],
-    which of the N each box lies in; stride: pixels of the input for a cell of the features.
+    boxes: (left, top, right, bottom) between the pixels (see boxes.py), in pixels of the network's input; photograph:
+    [R], which of the N each box lies in; stride: pixels of the input for a cell of the features.
 
     Fast R-CNN's rounding: the first and last pixel are brought to the nearest cell, both included; at least one cell;
     bin i of a side of n cells is floor(i n / size) .. ceil((i + 1) n / size), so that bins may share cells. What lies
@@ -31,7 +31,7 @@ class _RoiPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, cells: Tensor, photograph: Tensor, size: int) -> Tensor:
         """cells: [R, 4] long: first column and row, last column and row."""
-        number, channels, height, width = features.shape
+        channels, height, width = features.shape[1:]
         pooled = features.new_zeros(len(cells), channels, size, size)
         # Of each value of `pooled`, where it comes from in a map with a border (all of it -inf) around it.
         places = torch.zeros(pooled.shape, dtype=torch.long, device=features.device)
@@ -46,7 +46,9 @@ class _RoiPool(torch.autograd.Function):
         empty = pooled == -torch.inf
         rows = torch.div(places, whole, rounding_mode="floor") - top
         columns = places % whole - left
-        flat = (photograph[:, None, None, None] * channels + torch.arange(channels, device=features.device)[:, None, None])
+        flat = (
+            photograph[:, None, None, None] * channels + torch.arange(channels, device=features.device)[:, None, None]
+        )
         flat = (flat * height + rows) * width + columns
         ctx.save_for_backward(flat.masked_fill_(empty, 0), empty)
         ctx.shape = features.shape

@@ -6,16 +6,19 @@ import dataclasses
 import tomllib
 import typing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ...errors import SettingError
+
+S = TypeVar("S", bound="Schedule")
 
 
 @dataclass(frozen=True)
 class Schedule:
     """Stochastic gradient descent. steps; batch: photographs of a step; lr: of weights (biases have twice that, and no
     decay); momentum; weight_decay; the rate is multiplied by step_factor every step_every steps (0: never); clip: the
-    largest norm of all gradients together (0: any); dropout: behind fc6 and fc7; hidden: channels of a new fc6 and fc7."""
+    largest norm of all gradients together (0: any); dropout: behind fc6 and fc7; hidden: channels of a new fc6 and
+    fc7."""
 
     steps: int
     batch: int
@@ -82,9 +85,9 @@ class DetectionSettings(Schedule):
     """Fast R-CNN (Girshick 2015): 40,000 steps of 2 photographs and 64 boxes of each, at 1e-3, a tenth after 30,000.
 
     short_side, longest: of a photograph as the network sees it, in pixels; boxes: of a photograph in a step, at most
-    `positives` of them with an overlap of at least `positive_overlap` with an object, the rest from negative_overlap on;
-    coarsest: stride of the stage that boxes are pooled from, at most; suppression: overlap above which the less sure of
-    two detections goes; least_score, most: of the detections of a photograph.
+    `positives` of them with an overlap of at least `positive_overlap` with an object, the rest from negative_overlap
+    on; coarsest: stride of the stage that boxes are pooled from, at most; suppression: overlap above which the less
+    sure of two detections goes; least_score, most: of the detections of a photograph.
     """
 
     steps: int = 40_000
@@ -109,7 +112,7 @@ class DetectionSettings(Schedule):
     most: int = 100
 
 
-def changed[S: Schedule](settings: S, assignments: list[str]) -> S:
+def changed(settings: S, assignments: list[str]) -> S:
     """The settings with KEY=VALUE (values in TOML syntax) on top. Raises SettingError: an unknown key, another type, a
     count below what makes sense."""
     hints = typing.get_type_hints(type(settings))

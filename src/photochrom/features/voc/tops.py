@@ -36,7 +36,7 @@ class AlexNetTop(nn.Module):
         self.channels = cast(nn.Conv2d, self.fc7[0]).out_channels
 
     def forward(self, features: Tensor) -> Tensor:
-        conv, *rest = self.fc6
+        conv = cast(nn.Conv2d, self.fc6[0])
         weight, bias, dilation = conv.weight, conv.bias, conv.dilation[0]
         if self.layout == "boxes":
             x = functional.conv2d(features, weight, bias)
@@ -46,20 +46,19 @@ class AlexNetTop(nn.Module):
             if self.layout == "dense":
                 # Window i then has its middle half a cell off that of the 32 pixels which its result stands for.
                 before = window // 2 - self.step // 2 + 1
-                sides = (before, window - 1 - before + 1) * 2
+                sides = [before, window - 1 - before] * 2
             else:
                 lacking = [max(0, window - side) for side in (x.shape[3], x.shape[2])]
-                sides = tuple(n for side in lacking for n in (side // 2, side - side // 2))  # type: ignore[assignment]
+                sides = [n for side in lacking for n in (side // 2, side - side // 2)]
             x = functional.conv2d(functional.pad(x, sides), weight, bias, self.step, dilation=dilation)
-        for layer in rest:
-            x = layer(x)
+        x = self.fc6[1:](x)  # batch norm, if it is still there, and ReLU
         x = self.dropout(self.fc7(self.dropout(x)))
         return x if self.layout == "dense" else x.mean(dim=(2, 3))
 
 
 class NewTop(nn.Module):
-    """For trunks without such layers: two new ones. Features [N, C, h, w] of photographs (pooled here) or of boxes (pooled
-    already) to [N, channels]."""
+    """For trunks without such layers: two new ones. Features [N, C, h, w] of photographs (pooled here) or of boxes
+    (pooled already) to [N, channels]."""
 
     def __init__(self, inputs: int, channels: int, dropout: float) -> None:
         super().__init__()
