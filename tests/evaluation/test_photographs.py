@@ -115,3 +115,15 @@ def test_unreadable_photographs_are_named(tmp_path: Path) -> None:
             read(tmp_path / "text.jpg")
         with pytest.raises(MissingPhotoError, match=r"gone\.jpg: no such file"):
             read(tmp_path / "gone.jpg")
+
+
+def test_labels_that_are_no_text(photographs: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(b"\xff\xd8\xff\xe0 not text")
+    with pytest.raises(DataError, match=r"labels\.csv: not a text file; expected a CSV"):
+        read_labels(tmp_path / "labels.csv", photographs)
+
+
+def test_a_text_file_is_no_photograph(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("hello")
+    with pytest.raises(UnreadablePhotoError, match="not a photograph of a known format; expected a whole photograph"):
+        read_crop(tmp_path / "text.jpg", 256)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import typer
 
+from photochrom.cli.evaluate import _show as show
 from photochrom.cli.evaluate import evaluate as command
 from photochrom.errors import DataError, ModelError, OutputError, SettingError
 from photochrom.evaluation import report
@@ -104,6 +105,23 @@ def test_report_where_a_file_is(evaluation: Evaluation, tmp_path: Path) -> None:
         report.write(evaluation, tmp_path / "file")
 
 
+def test_a_zero_has_no_sign() -> None:
+    assert report.cell(Interval(-0.04, -0.2, 0.01)) == "0.0 [-0.2, 0.0]"
+
+
+def test_a_narrow_terminal_gets_the_figures_without_intervals(
+    evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("photochrom.cli.evaluate.WIDTH", 150)
+    show(evaluation, Path("report.html"))
+    shown = capsys.readouterr().out
+    assert "│ truth    │ 100.0 │" in shown and "do not fit here" in shown
+    assert "…" not in shown
+    monkeypatch.setattr("photochrom.cli.evaluate.WIDTH", 300)
+    show(evaluation, Path("report.html"))
+    assert "100.0 [100.0, 100.0]" in capsys.readouterr().out
+
+
 def test_command(photographs: Path, warm_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command(
         data=photographs,
@@ -170,6 +188,11 @@ def test_bad_use_of_the_command(photographs: Path, warm_model: Path, tmp_path: P
     with pytest.raises(DataError, match=r"line 2: gone\.png is not in"):
         command(data=photographs, output=tmp_path, baseline=["grey"], labels=labels)
     labels.write_text("file,imagenet_class\ncoffee.png,504\n")
+    with pytest.raises(SettingError, match=r"classifier is 'x\.onnx', but no photograph is labelled"):
+        command(data=photographs, output=tmp_path, baseline=["grey"], classifier="x.onnx")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file: is a file; expected the name of a folder"):
+        command(data=photographs, output=tmp_path / "file", baseline=["grey"])
     with pytest.raises(SettingError, match="classifier is 'resnet'"):
         command(data=photographs, output=tmp_path, baseline=["grey"], labels=labels, classifier="resnet")
     assert not (tmp_path / "report.json").exists()

@@ -9,6 +9,7 @@ from torch import nn
 
 from photochrom.errors import ModelError
 from photochrom.features.absorb import absorb_batchnorm, kept_batchnorms
+from photochrom.features.trunk import Trunk
 from photochrom.nets.alexnet import AlexNet
 from photochrom.nets.eccv16 import ECCV16
 from photochrom.nets.hypercolumn import Dahl
@@ -100,6 +101,18 @@ def test_batch_norm_behind_a_relu_stays(lightness):
     assert kept_batchnorms(absorbed) == [f"model{n}.{4 if n < 3 else 6}" for n in range(1, 8)]
     with torch.no_grad():
         assert torch.equal(absorbed(lightness), network(lightness))
+
+
+def test_a_trunk_is_absorbed_beyond_its_stages(lightness):
+    trunk = Trunk(trained(AlexNet(0.0625), lightness), "alexnet", 64)
+    absorbed = absorb_batchnorm(trunk)
+    assert isinstance(absorbed, Trunk) and kept_batchnorms(absorbed) == [] and len(kept_batchnorms(trunk)) == 7
+    with torch.no_grad():
+        expected, found = trunk(lightness), absorbed(lightness)
+        assert_same(absorbed.network(lightness), trunk.network(lightness))
+    assert list(found) == ["conv1", "conv2", "conv3", "conv4", "conv5"]
+    for stage in found:
+        assert (found[stage] - expected[stage]).abs().max() < 1e-4 * expected[stage].std()
 
 
 class Forked(nn.Module):

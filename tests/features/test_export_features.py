@@ -30,7 +30,9 @@ def photographs(tmp_path_factory):
     for name in ("astronaut", "coffee", "chelsea"):
         for i in range(4):
             left = 40 * i
-            Image.fromarray(getattr(data, name)()[i : i + 192 : 2, left : left + 192 : 2]).save(folder / f"{name}{i}.png")
+            Image.fromarray(getattr(data, name)()[i : i + 192 : 2, left : left + 192 : 2]).save(
+                folder / f"{name}{i}.png"
+            )
     return folder
 
 
@@ -96,8 +98,8 @@ def test_either_alone_in_half_precision(alexnet, photographs, tmp_path):
 def test_the_crops_are_those_of_the_recipe(photographs):
     recipe = load_recipe("small/alexnet", SETTINGS)
     first = crops(photographs, recipe)
-    assert first.shape == (32, 1, 64, 64) and 0 <= first.min() and first.max() <= 100 and first.std() > 5
-    assert torch.equal(crops(photographs, recipe, 4), first[:4])
+    assert first.shape == (32, 1, 64, 64) and first.min() >= 0 and first.max() <= 100 and first.std() > 5
+    torch.testing.assert_close(crops(photographs, recipe, 4), first[:4])
 
 
 def test_batch_norm_that_cannot_be_absorbed_is_named(checkpoint, tmp_path):

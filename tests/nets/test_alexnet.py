@@ -15,7 +15,7 @@ PUBLISHED = {
     "conv1": 34_944, "conv2": 307_456, "conv3": 885_120, "conv4": 663_936, "conv5": 442_624, "fc6": 37_752_832,
     "fc7": 16_781_312,
 }  # fmt: skip
-FIELD = 355  # pixels that one value of fc7 sees in the original: 11 + 2 * 4 + 4 * 8 + 2 * 8 + 3 * 2 * 16 + 2 * 16 + 5 * 32
+FIELD = 355  # pixels that one value of fc7 sees: 11 + 2 * 4 + 4 * 8 + 2 * 8 + 3 * 2 * 16 + 2 * 16 + 5 * 32
 
 
 def settle(network):

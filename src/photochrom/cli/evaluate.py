@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from ..evaluation.results import Evaluation
     from ..evaluation.survey import Progress
     from ..evaluation.systems import System
 
-REDIRECTED_WIDTH = 220  # columns of the tables where they do not go to a terminal
+WIDTH = 220  # columns of the tables where they do not go to a terminal
 
 
 def evaluate(
@@ -64,19 +66,24 @@ def evaluate(
     if html:
         from ..evaluation.html_report import require_libraries
 
-        require_libraries()  # now, not after an hour
+        require_libraries()
     if not model and not baseline:
         raise SettingError("nothing to evaluate; expected at least one --model or --baseline")
     everything = photographs.list_photographs(data)
     chosen = photographs.spread(photographs.take_half(everything, half), limit)
     table = labels or (data / "labels.csv" if (data / "labels.csv").is_file() else None)
     known = photographs.read_labels(table, data) if table and semantic else None
+    if classifier and not known:
+        raise SettingError(
+            f"classifier is {classifier!r}, but no photograph is labelled; expected --labels CSV as well"
+        )
 
     systems: list[System] = []
     for name, file in _names(model or []).items():
         systems += _model_systems(name, file, temperature or [None], saturation or [1.0], threads)
     even = photographs.take_half(everything, "even")
     systems = [make_baseline(name, even, seed) for name in dict.fromkeys(baseline or [])] + systems
+    report.make_folder(output)  # now, not after an hour
     with _progress() as progress:
         evaluation = measured(
             chosen,
@@ -147,27 +154,45 @@ def _progress() -> Iterator[Progress]:
 
 
 def _show(evaluation: Evaluation, target: Path) -> None:
+    """The tables, without intervals where the terminal is too narrow for them."""
     from rich.console import Console
-    from rich.table import Table
 
     from ..evaluation import report
 
     console = Console()
     if not console.is_terminal:
-        console.width = REDIRECTED_WIDTH
+        console.width = WIDTH
     number = f"{len(evaluation.names)} photographs"
     tables = [(f"{evaluation.data}, half: {evaluation.half}, {number}", report.colour_rows(evaluation))]
     if evaluation.labelled:
         title = f"{evaluation.classifier}, {evaluation.labelled} labelled photographs"
         tables.append((title, report.semantic_rows(evaluation)))
     tables += [("Other judges", report.other_rows(evaluation)), ("Cost", report.cost_rows(evaluation))]
-    for title, (header, *body) in tables:
-        if body:
-            table = Table(*header, title=title)
-            for row in body:
-                table.add_row(*row)
-            console.print(table)
+    shortened = False
+    for title, rows in tables:
+        if len(rows) == 1:
+            continue
+        if _width(rows) > console.width:
+            rows, shortened = [[cell.split(" [")[0] for cell in row] for row in rows], True
+        console.print(_table(title, rows))
+    if shortened:
+        console.print("The intervals do not fit here; they are in the report.")
     console.print(f"The originals' colourfulness: {report.original_colourfulness(evaluation)}")
     for line in [*report.left_out(evaluation), *[evaluation.judge_note] * bool(evaluation.judge_note)]:
-        console.print(line)
-    console.print(f"Report: {target}")
+        console.print(line, markup=False, highlight=False)
+    console.print(f"Report: {target}", soft_wrap=True)
+
+
+def _table(title: str, rows: list[list[str]]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*rows[0], title=title)
+    for row in rows[1:]:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _width(rows: list[list[str]]) -> int:
+    """Columns that a table of these rows needs without breaking a cell."""
+    return sum(max(map(len, column)) + 3 for column in zip(*rows, strict=True)) + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -81,7 +82,11 @@ def read_labels(table: Path, folder: Path) -> dict[str, int]:
     if not table.is_file():
         raise DataError(f"{table}: no such file; expected a CSV with the columns file, imagenet_class")
     labels: dict[str, int] = {}
-    with table.open(newline="", encoding="utf-8") as lines:
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{table}: not a text file; expected a CSV with the columns file, imagenet_class") from error
+    with io.StringIO(text, newline="") as lines:
         rows = csv.DictReader(lines)
         if not {"file", "imagenet_class"} <= set(rows.fieldnames or ()):
             raise DataError(f"{table}: columns are {rows.fieldnames}; expected file, imagenet_class")
@@ -133,4 +138,11 @@ def _pixels(path: Path, crop: int | None) -> NDArray[np.uint8]:
             image = image.flatten(background=255)
         return np.ascontiguousarray(image.cast("uchar").numpy())
     except pyvips.Error as error:
-        raise UnreadablePhotoError(path, str(error).strip(), "expected a whole photograph") from error
+        raise UnreadablePhotoError(path, _what_is_wrong(str(error)), "expected a whole photograph") from error
+
+
+def _what_is_wrong(message: str) -> str:
+    """libvips' words for a person: the last line that it says, without its own names."""
+    if "not a known file format" in message:
+        return "not a photograph of a known format"
+    return message.strip().splitlines()[-1].strip() or "damaged"

@@ -18,29 +18,29 @@ from .results import ColourScores, Cost, Evaluation, Interval, JudgeScores, Sema
 COLOUR_COLUMNS = {
     "AuC": "auc",
     "rebalanced": "rebalanced_auc",
-    "rebalanced - grey": "rebalanced_gain",
+    "gain over grey": "rebalanced_gain",
     "gain@1": "gain_at_1",
     "at scale": "gain_scale",
-    "RMSE ab": "rmse_ab",
+    "RMSE": "rmse_ab",
     "PSNR": "psnr",
     "SSIM": "ssim",
     "colourfulness": "colourfulness",
-    "absolute": "absolute_colourfulness",
+    "absolute form": "absolute_colourfulness",
 }
 SEMANTIC_COLUMNS = {
     "top-1 %": "top_1",
     "top-5 %": "top_5",
     "log-probability": "log_probability",
-    "share won back %": "share",
-    "of top-1 %": "top_1_share",
+    "won back %": "share",
+    "won back, top-1 %": "top_1_share",
 }
 DIGITS = {"log_probability": 3, "ssim": 3}  # after the point; 1 elsewhere
 LEGEND = (
-    "AuC and rebalanced AuC in %, at 256x256, every 4th pixel, all pixels pooled; rebalanced - grey in points. "
-    "gain@1: the rebalanced AuC's gain over grey at the largest chroma scale (0, 0.1 .. 1.5) at which plain AuC is no "
-    "lower than grey's minus 1. RMSE ab: root of the mean squared distance in the ab plane. PSNR (dB) and SSIM "
-    "(0 to 1): of the sRGB picture, means over photographs. Colourfulness: Hasler and Suesstrunk, signed opponents; "
-    "absolute: the form with |R-G|. [95% interval, paired bootstrap over photographs]"
+    "AuC and rebalanced AuC in %, at 256x256, every 4th pixel, all pixels pooled; gain over grey in points of the "
+    "latter. gain@1: that gain at the largest chroma scale (0, 0.1 .. 1.5) at which plain AuC is no lower than grey's "
+    "minus 1; no yardstick for truth, whose colours it exaggerates. RMSE: root of the mean squared distance in the ab "
+    "plane. PSNR (dB) and SSIM (0 to 1): of the sRGB picture, means over photographs. Colourfulness: Hasler and "
+    "Suesstrunk, signed opponents; absolute form: with |R-G|. [95% interval, paired bootstrap over photographs]"
 )
 JUDGE_LEGEND = (
     "Frechet distance: between the features of the coloured and the original photographs; it is not an FID. Machine "
@@ -58,9 +58,14 @@ def cell(value: Interval | float, digits: int = 1) -> str:
     """A figure as text, with its interval."""
     if isinstance(value, Interval):
         if math.isnan(value.low):  # a share of no gap, in some resampled set at least
-            return "-" if math.isnan(value.value) else f"{value.value:.{digits}f}"
-        return f"{value.value:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
-    return f"{value:.{digits}f}"
+            return "-" if math.isnan(value.value) else _number(value.value, digits)
+        return f"{_number(value.value, digits)} [{_number(value.low, digits)}, {_number(value.high, digits)}]"
+    return _number(value, digits)
+
+
+def _number(value: float, digits: int) -> str:
+    """Without the minus of a zero."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def colour_rows(evaluation: Evaluation) -> list[list[str]]:
@@ -142,8 +147,9 @@ def markdown(evaluation: Evaluation) -> str:
             "",
             *_table(semantic_rows(evaluation)),
             "",
-            "Mean log-probability of the true class; share: of the gap between grey (0) and truth (100), won back; of "
-            "top-1: the same. A classifier that was trained on these photographs flatters the absolute figures.",
+            "Mean log-probability of the true class; won back: the share of its gap between grey (0) and truth (100); "
+            "won back, top-1: the same of top-1. A classifier that was trained on these photographs flatters the "
+            "absolute figures.",
         ]
     if len(rows := other_rows(evaluation)) > 1 or evaluation.judge_note:
         lines += ["", "## Other judges", ""]
@@ -215,6 +221,16 @@ def as_csv(evaluation: Evaluation) -> str:
     return text.getvalue()
 
 
+def make_folder(folder: Path) -> None:
+    """The report's folder. Raises OutputError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OutputError(folder, "is a file", "expected the name of a folder") from error
+    except OSError as error:
+        raise OutputError(folder, error.strerror or str(error), "expected a folder that can be written") from error
+
+
 def write(evaluation: Evaluation, folder: Path) -> None:
     """report.json, report.csv and report.md in `folder`, made if need be; older ones go. Raises OutputError."""
     texts = {
@@ -222,10 +238,7 @@ def write(evaluation: Evaluation, folder: Path) -> None:
         "report.csv": as_csv(evaluation),
         "report.md": markdown(evaluation),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(folder, error.strerror or str(error), "expected a folder that can be written") from error
+    make_folder(folder)
     for name, text in texts.items():
         with part_file(folder / name, overwrite=True) as part:
             part.write_text(text, encoding="utf-8")

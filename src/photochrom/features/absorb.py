@@ -16,12 +16,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from ..training.filters import Layer
 from .network_graph import graph_of, single_modules
+from .trunk import Trunk
 
 
 def absorb_batchnorm(network: nn.Module) -> nn.Module:
     """A copy of `network` in which each batch norm that follows a convolution or linear layer directly has become an
     Identity, and that layer has taken over its scale and shift, with a bias where it had none. The rest of the state
-    dict keeps its names. In eval mode both compute the same but for rounding.
+    dict keeps its names. In eval mode both compute the same but for rounding. Of a Trunk: in its whole network.
 
     Other batch norms stay: see kept_batchnorms. Such a one is that at the end of eccv16's blocks, which comes after a
     ReLU. Its scale could go into the following convolution, but not its shift: that convolution pads with zeros after
@@ -31,7 +32,8 @@ def absorb_batchnorm(network: nn.Module) -> nn.Module:
     Raises ModelError for a network whose order of layers cannot be read off it.
     """
     absorbed = copy.deepcopy(network)
-    modules = single_modules(absorbed, graph_of(absorbed))
+    whole = absorbed.network if isinstance(absorbed, Trunk) else absorbed  # with what runs behind the stages
+    modules = single_modules(whole, graph_of(whole))
     for node, norm in modules.items():
         before = node.args[0]
         if not (isinstance(norm, _BatchNorm) and isinstance(before, fx.Node) and before in modules):
@@ -41,8 +43,8 @@ def absorb_batchnorm(network: nn.Module) -> nn.Module:
             continue
         if isinstance(layer, nn.ConvTranspose2d) and layer.groups > 1:  # PyTorch's fusion would mix the groups up
             continue
-        _replace(absorbed, cast(str, before.target), _fused(layer, norm))
-        _replace(absorbed, cast(str, node.target), nn.Identity())
+        _replace(whole, cast(str, before.target), _fused(layer, norm))
+        _replace(whole, cast(str, node.target), nn.Identity())
     return absorbed
 
 

@@ -73,17 +73,19 @@ def xml(name: str, things: list[tuple[str, tuple[int, int, int, int], bool]]) ->
 """
 
 
-def make_devkit(devkit: Path, photographs: int = 8) -> Path:
-    """devkit/VOC2007 and VOC2012 (the same): photographs 000001 ..., each with one or two shapes, in the splits trainval
-    and test (all), train and val (odd and even), with class files for Main. Shapes are within the middle 96 columns."""
+def make_devkit(devkit: Path, numbers: dict[str, int] = NUMBER) -> Path:
+    """devkit/VOC2007 and VOC2012 (the same): photographs 000001 to 000008, each with one or two shapes, in the splits
+    trainval and test (all), train and val (odd and even), with class files for Main. Shapes are within the middle 96
+    columns. numbers: of the classes in the masks."""
     random = np.random.default_rng(0)
-    backgrounds = [Image.fromarray(getattr(skimage.data, name)()) for name in ("astronaut", "coffee", "chelsea", "rocket")]
+    sources = ("astronaut", "coffee", "chelsea", "rocket")
+    backgrounds = [Image.fromarray(getattr(skimage.data, name)()) for name in sources]
     for year in ("2007", "2012"):
         root = devkit / f"VOC{year}"
         for folder in ("JPEGImages", "Annotations", "ImageSets/Main", "ImageSets/Segmentation", "SegmentationClass"):
             (root / folder).mkdir(parents=True)
     contents: dict[str, list[str]] = {}
-    for i in range(photographs):
+    for i in range(8):
         name = f"{i + 1:06d}"
         background = backgrounds[i % 4]
         left, top = random.integers(0, background.width - 2 * WIDTH), random.integers(0, background.height - 2 * HEIGHT)
@@ -99,7 +101,7 @@ def make_devkit(devkit: Path, photographs: int = 8) -> Path:
             there = np.asarray(stencil) > 0
             inner = there & _eroded(there)
             mask[y : y + size, x : x + size][there] = VOID
-            mask[y : y + size, x : x + size][inner] = NUMBER[label]
+            mask[y : y + size, x : x + size][inner] = numbers[label]
             rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
             box = (x + columns[0] + 1, y + rows[0] + 1, x + columns[-1] + 1, y + rows[-1] + 1)
             things.append((label, tuple(int(each) for each in box), False))

@@ -49,18 +49,18 @@ class Body(nn.Module):
         super().__init__()
         self.trunk = trunk
         self.stage = stage or default_stage(trunk)
-        self._conv: ColourConv | None = None
+        self._wide: list[ColourConv] = []  # a list: the trunk holds it already, and each tensor is to be saved once
         if colour and not trunk.takes_colour:
             self._slope = _slope(trunk)
-            self._conv = _widen(trunk)
+            self._wide.append(_widen(trunk))
 
     def forward(self, codes: Tensor) -> dict[str, Tensor]:
-        if self._conv is None:
+        if not self._wide:
             return cast(dict[str, Tensor], self.trunk(self.trunk.prepare(codes)))
         lab = rgb_to_lab(codes)
-        self._conv.chroma = lab[:, 1:] * (AB_SCALE * self._slope)
+        self._wide[0].chroma = lab[:, 1:] * (AB_SCALE * self._slope)
         features = self.trunk(lab[:, :1])
-        self._conv.chroma = None  # a copy of the module has no need of it
+        self._wide[0].chroma = None  # a copy of the module has no need of it
         return cast(dict[str, Tensor], features)
 
 

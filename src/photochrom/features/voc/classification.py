@@ -102,7 +102,6 @@ class Classification:
 
     name = "cls"
     purpose: Literal["Main"] = "Main"
-    headline = "exact"
 
     def __init__(self, settings: ClassificationSettings, tune: Tune, seed: int = 0) -> None:
         self.settings, self.tune, self.seed = settings, tune, seed

@@ -78,7 +78,6 @@ class Detection:
 
     name = "det"
     purpose: Literal["Main"] = "Main"
-    headline = "eleven_point"
 
     def __init__(self, settings: DetectionSettings, proposals: Callable[[Mapping[str, Path]], Proposals]) -> None:
         self.settings, self.proposals = settings, proposals
@@ -118,7 +117,6 @@ class Detection:
         logits, codes = model(stacked([each.codes for each in drawn]).to(device), boxes, photograph)
         return box_loss(logits, codes, labels, targets)
 
-    @torch.inference_mode()
     def predict(self, model: nn.Module, data: Boxed, done: Callable[[int, int], None]) -> dict[str, list[Found]]:
         """name of a photograph -> the detections of each class."""
         found = {}
@@ -142,6 +140,7 @@ class Detection:
         return Scores(asdict(mean_average_precision(precisions)), rows)
 
 
+@torch.inference_mode()
 def detect(model: Detector, image: Any, proposals: Floats, settings: DetectionSettings) -> list[Found]:
     """The detections of each class in a photograph (a PIL image), boxes in its own pixels, best first."""
     device = next(model.parameters()).device

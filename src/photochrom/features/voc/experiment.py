@@ -36,6 +36,7 @@ from .settings import Schedule
 SUPERVISED = "supervised"  # in the place of a checkpoint: EfficientNet-lite0 as trained on ImageNet's labels
 Weights = Literal["trained", "gaussian", "kmeans"]
 FIRST_LOOK = 16  # photographs that a rescaling, or a data-dependent initialisation, looks at
+LOSSES = 200  # of the training that the report keeps, at most
 Show = Callable[[str, int, int, float | None], None]  # (what, done, total, loss)
 
 
@@ -44,7 +45,6 @@ class Task(Protocol):
 
     name: str
     purpose: Any
-    headline: str
     settings: Any
 
     def stage(self, trunk: Trunk) -> str: ...
@@ -141,7 +141,7 @@ def run(task: Task, experiment: Experiment, show: Show = lambda what, done, tota
         seconds=round(time.monotonic() - began, 1),
         left_out={**bad, **more},
         versions={"python": platform.python_version(), **{p: version(p) for p in ("photochrom", "torch", "numpy")}},
-        losses=losses,
+        losses=losses[:: 1 + len(losses) // LOSSES],
     )
     report.write(results, output)
     checkpoint.unlink(missing_ok=True)

@@ -33,25 +33,27 @@ class _RoiPool(torch.autograd.Function):
         """cells: [R, 4] long: first column and row, last column and row."""
         channels, height, width = features.shape[1:]
         pooled = features.new_zeros(len(cells), channels, size, size)
-        # Of each value of `pooled`, where it comes from in a map with a border (all of it -inf) around it.
-        places = torch.zeros(pooled.shape, dtype=torch.long, device=features.device)
+        places = torch.zeros(
+            pooled.shape, dtype=torch.long, device=features.device
+        )  # of the maxima, within their boxes
         left, top, right, bottom = _border(cells, height, width)
         bordered = functional.pad(features.detach(), (left, right, top, bottom), value=-torch.inf)
-        whole = bordered.shape[3]
-        for i, ((x0, y0, x1, y1), which) in enumerate(zip(cells.tolist(), photograph.tolist(), strict=True)):
-            x0, y0, x1, y1 = x0 + left, y0 + top, max(x0, x1) + left + 1, max(y0, y1) + top + 1
-            found, place = functional.adaptive_max_pool2d(bordered[which, :, y0:y1, x0:x1], size, return_indices=True)
-            pooled[i] = found
-            places[i] = (torch.div(place, x1 - x0, rounding_mode="floor") + y0) * whole + place % (x1 - x0) + x0
+        cells = torch.cat([cells[:, :2], torch.maximum(cells[:, :2], cells[:, 2:]) + 1], 1)
+        shift = torch.tensor([left, top] * 2, device=cells.device)
+        for i, ((x0, y0, x1, y1), which) in enumerate(zip((cells + shift).tolist(), photograph.tolist(), strict=True)):
+            pooled[i], places[i] = functional.adaptive_max_pool2d(
+                bordered[which, :, y0:y1, x0:x1], size, return_indices=True
+            )
         empty = pooled == -torch.inf
-        rows = torch.div(places, whole, rounding_mode="floor") - top
-        columns = places % whole - left
-        flat = (
-            photograph[:, None, None, None] * channels + torch.arange(channels, device=features.device)[:, None, None]
-        )
-        flat = (flat * height + rows) * width + columns
-        ctx.save_for_backward(flat.masked_fill_(empty, 0), empty)
-        ctx.shape = features.shape
+        if ctx.needs_input_grad[0]:
+            first_x, first_y, end_x, _ = cells.view(-1, 4, 1, 1, 1).unbind(1)
+            across = end_x - first_x
+            channel = torch.arange(channels, device=features.device)[:, None, None]
+            plane = photograph.view(-1, 1, 1, 1) * channels + channel
+            rows = torch.div(places, across, rounding_mode="floor") + first_y
+            flat = (plane * height + rows) * width + places % across + first_x
+            ctx.save_for_backward(flat.masked_fill_(empty, 0), empty)
+            ctx.shape = features.shape
         return pooled.masked_fill_(empty, 0)
 
     @staticmethod

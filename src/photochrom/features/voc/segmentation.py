@@ -129,7 +129,6 @@ class Segmentation:
 
     name = "seg"
     purpose: Literal["Segmentation"] = "Segmentation"
-    headline = "iou"
 
     def __init__(self, settings: SegmentationSettings) -> None:
         self.settings = settings
