@@ -61,8 +61,9 @@ def test_build_and_report(run: Run, album: Path, tiny_model: Path, here: Path) -
     assert not (here / "report").exists()
 
     trials = simulated_answers(study, Population(0.3, 0.4, 0.7), 12)
-    answers_file.write(here / "one.json", trials[:300])
-    answers_file.write(here / "two.csv", trials[300:])
+    answers_file.write(here / "one.json", trials[:300], study.identity)
+    answers_file.write(here / "two.csv", trials[300:], study.identity)
+    answers_file.write(here / "other.csv", trials, "fedcba9876543210")
     report = run("study", "report", "my study", "--answers", "one.json", "--answers", "two.csv", "-o", "report")
     assert report.code == 0, report.err
     assert "tiny  taken for real in " in report.out and "of 432 trials by 12 participants, 0 excluded" in report.out
@@ -70,6 +71,8 @@ def test_build_and_report(run: Run, album: Path, tiny_model: Path, here: Path) -
     assert found["command"].startswith("photochrom study report 'my study' --answers one.json")
     assert found["participants"] == 12 and found["photographs_left_out"].keys() == {"camera.png"}
 
+    other = run("study", "report", "my study", "--answers", "other.csv", "-o", "other")
+    assert other.code == 1 and "other.csv, line 2: the answers are of another study (fedcba9876543210)" in other.err
     again = run("study", "report", "my study", "--answers", "one.json", "-o", "report")
     assert again.code == 1 and "the output exists already; use --overwrite" in again.err
     twice = run("study", "report", "my study", "--answers", "one.json", "--answers", "one.json", "-o", "other")
@@ -80,12 +83,13 @@ def test_build_refuses(run: Run, album: Path, tiny_model: Path, here: Path) -> N
     (here / "there").mkdir()
     for arguments, code, message in (
         (["--data", album, "-o", "study"], 2, "nothing to judge; expected at least one --model or --baseline"),
-        (["--data", album, "--baseline", "grey", "-o", "there"], 1, "there: exists already; choose another folder"),
-        (["--data", album, "--baseline", "sepia", "-o", "study"], 2, "baseline is 'sepia'; expected one of grey"),
-        (["--data", album, "--baseline", "grey", "--limit", 59, "-o", "study"], 2, "limit is 59; expected at least 60"),
-        (["--data", album, "--baseline", "grey", "--half", "odd", "-o", "study"], 1,
-         "31 photographs; expected at least 60 photographs that can be used: 10 for practice, 40 for the test"),
-        (["--data", "nowhere", "--baseline", "grey", "-o", "study"], 1, "nowhere: not a folder"),
+        (["--data", album, "--baseline", "truth", "-o", "there"], 1, "there: exists already; choose another folder"),
+        (["--data", album, "--baseline", "sepia", "-o", "study"], 2, "baseline is 'sepia'; expected one of constant"),
+        (["--data", album, "--baseline", "grey", "-o", "study"], 2, "'grey' (colour beside plain grey gives"),
+        (["--data", album, "--baseline", "truth", "--limit", 59, "-o", "study"], 2, "limit is 59; expected at"),
+        (["--data", album, "--baseline", "truth", "--half", "odd", "-o", "study"], 1,
+         "31 photographs, of which 31 can be used; expected at least 60 photographs that can be used: 10 for practice"),
+        (["--data", "nowhere", "--baseline", "truth", "-o", "study"], 1, "nowhere: not a folder"),
         (["--data", album, "--model", "nowhere.onnx", "-o", "study"], 2, "nowhere.onnx"),
     ):  # fmt: skip
         result = run("study", "build", *arguments)

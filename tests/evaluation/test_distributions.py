@@ -7,14 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy import stats
 
 from photochrom.ab_bins import CENTRES, Q, annealed_mean, mode
 from photochrom.evaluation.distributions import (
     MODE_RADIUS,
     SEPARATION,
     annealed,
-    chroma_shares,
     densest,
     entropy,
     shares,
@@ -112,29 +110,8 @@ def test_two_bumps_are_bimodal_where_they_are_apart() -> None:
     assert two_modes(apart).bimodality > 0.3 and two_modes(merged).bimodality <= 0
 
 
-def test_chroma_of_single_cells() -> None:
-    """A cell from (a, b) to (a + 4, b + 4): its part in each class of chroma, by counting points."""
-    for row, column in ((32, 32), (40, 20), (31, 45)):
-        counts = np.zeros((64, 64), np.int64)
-        counts[row, column] = 7
-        edges, share = chroma_shares(counts)
-        a, b = np.random.default_rng(0).uniform(0, 4, (2, 200_000)) + np.array([[4 * row], [4 * column]]) - 128
-        expected = np.histogram(np.hypot(a, b), edges)[0] / 200_000
-        assert share.sum() == pytest.approx(1)
-        assert np.abs(share - expected).max() < 0.03
-
-
-def test_chroma_of_many_pixels() -> None:
-    ab = np.random.default_rng(1).normal(0, 25, (2, 300_000))
-    counts = np.histogram2d(*ab, bins=[np.arange(-128, 129, 4)] * 2)[0].astype(np.int64)
-    edges, share = chroma_shares(counts)
-    expected = np.diff(stats.rayleigh.cdf(edges, scale=25))
-    assert np.abs(share - expected).max() < 0.005
-
-
 def test_nothing_counted() -> None:
     nothing = np.zeros((64, 64), np.int64)
-    assert chroma_shares(nothing)[1].sum() == 0
     assert shares(nothing).sum() == 0
     assert densest(shares(nothing), 0.99) == 0
 

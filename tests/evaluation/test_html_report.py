@@ -13,8 +13,9 @@ import pyvips
 from photochrom.colorizer import load
 from photochrom.errors import OutputError
 from photochrom.evaluation.baselines import Grey, Truth
-from photochrom.evaluation.html_report import html, write_html
+from photochrom.evaluation.html_report import _css, _multimodal, html, write_html
 from photochrom.evaluation.illustrations import Illustrations, illustrate
+from photochrom.evaluation.paper import ADDRESS
 from photochrom.evaluation.photographs import list_photographs
 from photochrom.evaluation.results import Evaluation
 from photochrom.evaluation.systems import ModelSystem
@@ -57,11 +58,13 @@ def full(
     photographs: Path, warm_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Evaluation, Illustrations]:
     folder = tmp_path_factory.mktemp("bins")
+    bins = load(bins_model(folder / "bins.onnx"), threads=1)
     systems = [
         Grey(),
         Truth(),
-        ModelSystem("a/long-name_of_some/bins", load(bins_model(folder / "bins.onnx"), threads=1)),
+        ModelSystem("a/long-name_of_some/bins", bins),
         ModelSystem("warm", load(warm_model, threads=1)),
+        ModelSystem("bins", bins, 1.0),
     ]
     evaluation = evaluate(photographs, [path.name for path in list_photographs(photographs)][:4], systems)
     return evaluation, illustrate(evaluation, systems, photographs)
@@ -84,7 +87,7 @@ def test_the_page_holds_everything_itself(page: str) -> None:
         picture = next(str(a["src"]) for a in images if str(a["src"]).startswith(f"data:image/{kind}"))
         assert pyvips.Image.new_from_buffer(base64.b64decode(picture.partition(",")[2]), "").width > 50
     addresses = [value for _, attributes in found.tags for name, value in attributes.items() if name in ("src", "href")]
-    assert all(value and value.startswith(("data:", "#")) for value in addresses)
+    assert all(value and (value.startswith(("data:", "#")) or value == ADDRESS) for value in addresses)
     assert "@import" not in page and "url(" not in page and "<script" not in page
     assert len(page) < 2_500_000
 
@@ -92,8 +95,49 @@ def test_the_page_holds_everything_itself(page: str) -> None:
 def test_links_lead_somewhere(page: str) -> None:
     found = Page(page)
     targets = [attributes["id"] for _, attributes in found.tags if "id" in attributes]
-    links = [str(attributes["href"])[1:] for tag, attributes in found.tags if tag == "a"]
-    assert len(targets) == len(set(targets)) and set(links) <= set(targets) and len(links) >= 6
+    links = [str(attributes["href"]) for tag, attributes in found.tags if tag == "a"]
+    inside = [link[1:] for link in links if link != ADDRESS]
+    assert len(targets) == len(set(targets)) and set(inside) <= set(targets) and len(inside) >= 7
+    assert page.index(ADDRESS) < page.index("the paper")  # named at its first mention
+
+
+def test_every_word_is_plain(page: str) -> None:
+    """What only those who know the field understand is explained or not said."""
+    text = " ".join(Page(page).text.split())
+    for word in (" nats", "signed opponents", " modes", " mode.", " mode ", "0, mode", "CIE units", "CIE ab"):
+        assert word not in text, word
+    assert "ab units: a bright red is about 100 from grey" in text
+    assert "input: the short side in pixels" in text
+    assert "natural logarithm of the probability" in text
+
+
+def test_what_is_not_drawn_is_said(page: str, photographs: Path) -> None:
+    text = " ".join(Page(page).text.split())
+    assert text.count("Truth is not drawn: it is the original photographs.") == 2
+    assert text.count("Grey is not drawn: all its pixels are in the middle, at 0.") == 2
+    evaluation = evaluate(photographs, ["coffee.png"], [Grey()])
+    evaluation = replace(evaluation, systems=[replace(evaluation.systems[0], kind="model")])  # a model called grey
+    other = html(evaluation, Illustrations())
+    assert "not drawn" not in other and "Colours over the ab plane: grey" in other
+
+
+def test_likely_colours_come_with_the_larger_share_first(page: str, full: tuple[Evaluation, Illustrations]) -> None:
+    text = " ".join(Page(page).text.split())
+    captions = re.findall(r"(\d+)% around , (\d+)% around ; given ; in truth", text)
+    assert captions and all(int(first) >= int(second) for first, second in captions)
+    name, (pixel, *_) = next((name, pixels) for name, pixels in full[1].multimodal.items() if pixels)
+    for masses in ((0.17, 0.18), (0.18, 0.17)):
+        one = replace(pixel, first_mass=masses[0], second_mass=masses[1])
+        likely = _multimodal(Illustrations(multimodal={name: (one,)}))[name][0]["likely"]
+        assert [share for share, _ in likely] == pytest.approx([18, 17])
+        assert likely[0][1] == _css(one, one.first if masses[0] > masses[1] else one.second)
+
+
+def test_systems_without_likely_colours_of_their_own(page: str) -> None:
+    text = " ".join(Page(page).text.split())
+    owner = "a/long-name_of_some/bins"
+    assert f"bins T=1 is not shown: it is the same network as {owner}, with the same likely colours." in text
+    assert "Not shown, since they give a pixel one colour and no probabilities: warm." in text
 
 
 def test_figures_and_reasons(page: str, full: tuple[Evaluation, Illustrations]) -> None:
@@ -102,12 +146,13 @@ def test_figures_and_reasons(page: str, full: tuple[Evaluation, Illustrations]) 
     for fact in (
         "4 of photographs", "1 grey already: old.jpg", "1 cut off; expected a whole photograph: torn.jpg",
         evaluation.command, "photochrom 1.0, python 3.12", "not measured here", "67.3",
-        f"{evaluation.systems[3].colour.rmse_ab.value:.1f}", "the Fréchet distance was not measured",
-        "or share that of a model above: warm.", "Best", "Worst", "Median", "Random",
+        f"{evaluation.systems[3].colour.rmse_ab.value:.1f}", "the Fréchet distance, how far",
+        "Only 4 labelled photographs",
+        "and no probabilities: warm.", "Best", "Worst", "Median", "Random",
     ):  # fmt: skip
         assert fact in text, fact
     assert illustrations.sweeps is not None and f"{illustrations.sweeps.shown}, at each temperature" in text
-    assert text.count("temperature") > 3 and "mode" in text
+    assert text.count("temperature") > 3 and "0, likeliest" in text
 
 
 def test_hostile_names_stay_text(photographs: Path) -> None:
@@ -125,11 +170,11 @@ def test_nothing_but_baselines(photographs: Path) -> None:
     evaluation = evaluate(photographs, ["coffee.png"], [Grey()], left_out={}, half="odd", command="")
     found = Page(html(evaluation, Illustrations()))
     text = " ".join(found.text.split())
-    for said in ("Left outnone", "its odd half", "baselines have no temperature", "baselines give no distribution",
+    for said in ("Left outnone", "its odd half", "baselines have no temperature", "baselines give no probabilities",
                  "no model was evaluated", "not recorded"):  # fmt: skip
         assert said in text, said
     sections = sum(tag == "section" for tag, _ in found.tags)
-    assert sections == sum(tag == "h2" for tag, _ in found.tags) == 6
+    assert sections == sum(tag == "h2" for tag, _ in found.tags) == 7
 
 
 def test_written_whole_or_not_at_all(photographs: Path, tmp_path: Path) -> None:

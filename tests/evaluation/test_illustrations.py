@@ -10,7 +10,7 @@ from photochrom.errors import DataError
 from photochrom.evaluation.baselines import Grey, Truth
 from photochrom.evaluation.illustrations import Illustrations, illustrate
 from photochrom.evaluation.photographs import list_photographs
-from photochrom.evaluation.systems import ModelSystem
+from photochrom.evaluation.systems import ModelSystem, Saturated
 
 from .example import bins_model, evaluate
 
@@ -34,6 +34,17 @@ def test_illustrations_are_bounded_and_pass_over_what_is_missing(photographs: Pa
         counted = [done for name, done, _ in steps if name == what]
         totals = {total for name, _, total in steps if name == what}
         assert counted == sorted(counted) and len(totals) == 1 and counted[-1] == max(totals)
+
+
+def test_systems_that_share_a_network(photographs: Path, tmp_path: Path, warm_model: Path) -> None:
+    """Other temperatures and saturations have the same distributions; a network without any has no twin."""
+    colorizer = load(bins_model(tmp_path / "bins.onnx"), threads=1)
+    cold, hot = ModelSystem("bins", colorizer, 0.38), ModelSystem("bins", colorizer, 1.0)
+    systems = [cold, hot, Saturated(cold, 0.5), ModelSystem("warm", load(warm_model, threads=1))]
+    evaluation = evaluate(photographs, ["coffee.png"], systems)
+    made = illustrate(evaluation, systems, photographs, sweep_photographs=0)
+    assert list(made.multimodal) == ["bins T=0.38"]
+    assert made.same_distribution == {"bins T=1": "bins T=0.38", "bins T=0.38 S=0.5": "bins T=0.38"}
 
 
 def test_without_models_there_is_nothing(photographs: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from photochrom.evaluation.paper import TABLE_1
+from photochrom.evaluation.paper import ADDRESS, TABLE_1
 
 
 def test_the_paper_s_conclusions_follow_from_its_table() -> None:
@@ -17,3 +17,7 @@ def test_the_paper_s_conclusions_follow_from_its_table() -> None:
     gap = rows["ground truth"].top_1 - grey.top_1
     assert (full.top_1 - grey.top_1) / gap == pytest.approx(0.21, abs=0.005)
     assert [row.name for row in TABLE_1 if row.milliseconds is None] == ["ground truth", "grey", "random", "Dahl"]
+
+
+def test_the_address_is_the_paper_s() -> None:
+    assert ADDRESS.startswith("https://") and ADDRESS.endswith("/1603.08511")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import pyvips
 from numpy.typing import NDArray
+from scipy import stats
 from skimage.color import lab2rgb
 
 from photochrom.ab_bins import CENTRES, Q
@@ -81,6 +82,44 @@ def test_chroma_plots(evaluation: Evaluation) -> None:
         assert shows(picture, "#ff0000") and shows(picture, "#dedede")  # the system and the originals
 
 
+def test_one_colour_stays_in_one_class() -> None:
+    """Wherever it is: cells from (a, b) to (a + 4, b + 4), counted whole where their centre is."""
+    for row, column in ((34, 34), (32, 32), (20, 45), (63, 0)):
+        counts = np.zeros((64, 64), np.int64)
+        counts[row, column] = 7
+        edges, share = plots.chroma_classes(counts)
+        centre = float(np.hypot(4 * row - 126, 4 * column - 126))
+        assert share.max() == share.sum() == 1
+        left = edges[share.argmax()]
+        assert left <= centre < left + plots.CHROMA_CLASS
+    assert plots.chroma_classes(np.zeros((64, 64), np.int64))[1].sum() == 0
+
+
+def test_classes_of_chroma_hold_about_the_right_share() -> None:
+    ab = np.random.default_rng(1).normal(0, 25, (2, 300_000))
+    counts = np.histogram2d(*ab, bins=[np.arange(-128, 129, 4)] * 2)[0].astype(np.int64)
+    edges, share = plots.chroma_classes(counts)
+    assert (np.diff(edges) == plots.CHROMA_CLASS).all() and len(edges) == len(share) + 1
+    assert np.abs(share - np.diff(stats.rayleigh.cdf(edges, scale=25))).max() < 0.02
+    above = share[::-1].cumsum()[::-1]
+    assert np.abs(above - stats.rayleigh.sf(edges[:-1], scale=25)).max() < 0.02
+
+
+def test_one_colour_is_a_box(evaluation: Evaluation) -> None:
+    """Straight sides and a flat top: no wedge."""
+    counts = np.zeros((64, 64), np.int64)
+    counts[40, 32] = 1000
+    one = replace(evaluation.systems[2], ab_counts=counts)
+    look = {"random": Style("#ff0000", ())}
+    for plot in (plots.chroma_histogram, plots.chroma_at_least):
+        picture = pixels_of(plot(replace(evaluation, systems=[one]), look)).astype(int)
+        red = (picture[..., 0] > 180) & (picture[..., 1:].max(-1) < 100)
+        columns = np.flatnonzero(red.sum(0) > 100)  # the two sides
+        assert np.ptp(columns) > 10 and (np.diff(columns) > 5).sum() == 1
+        inner = red[:, columns[0] + 6 : columns[-1] - 5]
+        assert (inner.sum(0) > 0).all() and np.ptp(np.nonzero(inner)[0]) < 6
+
+
 def test_temperature_plots() -> None:
     values = np.array([25.0, 22, 20])
     sweep = Sweep("model", "model T=0.38", (0.0, 0.38, 1.0), (0.38,), values, values[::-1] + 10, (b"",) * 3)
@@ -104,6 +143,19 @@ def test_the_plane_shows_what_is_used(evaluation: Evaluation) -> None:
     assert columns.min() > 0.55 * width and rows.max() < 0.5 * height  # right of grey and above it
     assert shows(empty, "#333333")  # the line around the originals
     assert pixels_of(plane_plots.ab_plane(nothing, nothing)).shape == full.shape
+
+
+def test_the_plane_of_the_words_has_its_colours_where_it_says() -> None:
+    picture = pixels_of(plane_plots.words_plane()).astype(int)
+    height, width = picture.shape[:2]
+    vivid = np.ptp(picture, axis=-1) > 120
+    rows, columns = np.indices((height, width))
+    middle = {}
+    for name, channel in (("red", 0), ("green", 1), ("blue", 2)):
+        mask = vivid & (picture[..., channel] > 200) & (np.delete(picture, channel, -1).max(-1) < 110)
+        assert mask.sum() > 20, name
+        middle[name] = rows[mask].mean() / height, columns[mask].mean() / width
+    assert middle["red"][1] > 0.6 > 0.4 > middle["green"][1] and middle["blue"][0] > 0.6 > middle["red"][0]
 
 
 def test_more_pixels_are_stronger() -> None:

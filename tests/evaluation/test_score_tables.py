@@ -53,7 +53,8 @@ def test_every_figure_is_in_a_table(evaluation: Evaluation) -> None:
     truth, warm = evaluation.systems[1].colour, evaluation.systems[2]
     assert column(near, "AuC")["truth"].text == "100.0"
     assert column(near, "RMSE")["warm"].text == number(warm.colour.rmse_ab.value)
-    assert column(near, "gain@1")["warm"].below.endswith(" at ×1.1")
+    assert column(near, "gain@1")["warm"].text == number(warm.colour.gain_at_1.value)
+    assert column(near, "at scale")["warm"].text == "1.1"
     assert column(vivid, "originals")["grey"].text == number(truth.original_colourfulness.value)
     assert column(seen, "top-5")["warm"].text == "95.0"
     assert column(seen, "fooled the machine")["warm"].text == "22.0"
@@ -72,11 +73,31 @@ def test_every_missing_figure_has_its_reason(evaluation: Evaluation) -> None:
     assert column(costs, "file")["truth"].text == MISSING
 
 
+def test_gain_at_1_is_no_yardstick_for_truth(evaluation: Evaluation) -> None:
+    near = tables(evaluation)[0]
+    gain, scale = column(near, "gain@1"), column(near, "at scale")
+    assert gain["truth"] == scale["truth"] == scale["grey"] == Cell(MISSING)
+    assert gain["grey"].text == "0.0" and column(near, "gain over grey")["truth"].text != MISSING
+    assert near.missing[0].startswith("gain@1 of truth: ") and near.missing[1].startswith("at scale of grey: ")
+    model = replace(evaluation.systems[1], kind="model")  # a model may be called truth
+    near = tables(replace(evaluation, systems=[model]))[0]
+    assert column(near, "gain@1")["truth"].text != MISSING and not near.missing
+
+
+@pytest.mark.parametrize(
+    ("labelled", "said"), [(1, "1 labelled photograph:"), (99, "99 labelled photographs:"), (100, "")]
+)
+def test_few_labelled_photographs_are_a_first_impression(evaluation: Evaluation, labelled: int, said: str) -> None:
+    near, vivid, seen, _ = tables(replace(evaluation, labelled=labelled))
+    assert (said in seen.caution) and bool(seen.caution) == bool(said)
+    assert near.caution == vivid.caution == ""
+
+
 def test_what_nobody_measured(evaluation: Evaluation) -> None:
     bare = [replace(system, semantic=None, judge=None, cost=None) for system in evaluation.systems]
     note = "The machine judge is not reported: it tells random from real with an error of 31%."
     _, _, seen = tables(replace(evaluation, systems=bare, judge_note=note))
-    assert seen.columns == () and note.rstrip(".") in seen.missing
+    assert seen.columns == () and seen.caution == "" and note.rstrip(".") in seen.missing
     assert any("labels" in why for why in seen.missing)
     far = replace(bare[2], frechet=12.345)
     _, _, seen = tables(replace(evaluation, systems=[*bare[:2], far]))
@@ -99,3 +120,7 @@ def test_listed() -> None:
     reasons = {f"{i}.jpg": "grey already" for i in range(5)} | {"x.jpg": "cut off"}
     assert listed(reasons, 2) == "5 grey already: 0.jpg, 1.jpg, …; 1 cut off: x.jpg"
     assert listed({}) == ""
+    assert (
+        listed({"a.jpg": "cut off\nlibrary: call 1", "b.jpg": "cut off\nlibrary: call 2"}) == "2 cut off: a.jpg, b.jpg"
+    )
+    assert listed({"a.jpg": ""}) == "1 : a.jpg"

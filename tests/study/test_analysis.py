@@ -64,10 +64,11 @@ def test_by_hand(small: Study) -> None:
     assert lite.main.share == 3 / 5
     assert (lite.with_flagged.fooled, lite.with_flagged.trials) == (4, 6)
     assert (lite.with_everyone.fooled, lite.with_everyone.trials, lite.with_everyone.participants) == (6, 10, 4)
-    assert (lite.joined, lite.excluded, lite.flagged, lite.void) == (4, 2, 1, 1)
+    assert (lite.joined, lite.excluded, lite.answered, lite.flagged, lite.void) == (4, 2, 13, 1, 1)
+    assert (lite.left_early, lite.inattentive, lite.wrong_time) == (1, 1, 0)
     assert (lite.vigilance.right, lite.vigilance.answered) == (2, 3)
     assert analysis.exclusions == (
-        Exclusion("cem", "lite", "vigilance", "right on 0 of 1 vigilance pairs"),
+        Exclusion("cem", "lite", "vigilance", "right on 0 of 1 vigilance pair"),
         Exclusion("dot", "lite", "left early", "answered 1 of 4 pairs"),
     )
     first, median, third = statistics.quantiles([600, 600, 700], n=4, method="inclusive")
@@ -86,8 +87,30 @@ def test_flagged_vigilance_pairs_blame_nobody(small: Study) -> None:
     assert analyse(small, [*trials, vigilant("ann", right=False)]).exclusions[0].rule == "vigilance"
     seen = vigilant("ann", right=True, position=7)
     assert analyse(small, [*trials, vigilant("ann", right=False, flagged=True), seen]).exclusions == ()
-    alone = analyse(small, [*trials, vigilant("ann", right=False, flagged=True)]).exclusions
-    assert alone[0].found == "right on 0 of 0 vigilance pairs"
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_who_was_shown_everything_for_a_wrong_time_is_counted_apart(small: Study, right: bool) -> None:
+    trials = [answer("ann", position, flagged=True) for position in (1, 2, 3)]
+    analysis = analyse(small, [*trials, vigilant("ann", right=right, flagged=True)])
+    found = "4 of 4 pairs shown for a wrong time, all vigilance pairs (1) among them"
+    assert analysis.exclusions == (Exclusion("ann", "lite", "wrong time", found),)
+    lite = analysis.algorithms[0]
+    assert (lite.excluded, lite.wrong_time, lite.inattentive, lite.answered, lite.flagged) == (1, 1, 0, 4, 4)
+    none = analyse(small, trials).exclusions  # no vigilance pair at all, flagged or not
+    assert (none[0].rule, none[0].found) == ("vigilance", "answered none of 1 vigilance pair")
+
+
+def test_the_table_of_participants_is_about_everybody(small: Study) -> None:
+    """The excluded, too: flagged and void pairs are often why."""
+    trials = [
+        answer("ann", 1), answer("ann", 2, flagged=True), answer("ann", 3), vigilant("ann"),
+        answer("bob", 1, flagged=True), answer("bob", 2, state="void", chosen=None),  # left early
+        answer("bob", 0, state="void", chosen=None, kind="practice"),
+    ]  # fmt: skip
+    lite = analyse(small, trials).algorithms[0]
+    assert (lite.joined, lite.excluded, lite.left_early) == (2, 1, 1)
+    assert (lite.answered, lite.flagged, lite.void) == (5, 2, 1)
 
 
 @pytest.mark.parametrize(("right", "excluded"), [(4, False), (3, False), (2, True), (0, True)])
@@ -149,6 +172,7 @@ def test_order_of_the_records_changes_nothing() -> None:
 def test_rules_in_words(small: Study) -> None:
     assert rules(a_study())[0] == "fewer than 20 of the 40 pairs of the test answered (left early)"
     assert "75%" in rules(a_study())[1]
+    assert rules(a_study())[2].endswith("(wrong time)")
     assert len(rules(dataclasses.replace(small, vigilance=0))) == 1
 
 

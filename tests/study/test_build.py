@@ -15,9 +15,9 @@ from skimage import data
 from skimage.color import lab2rgb, rgb2lab
 
 from photochrom.errors import DataError, OutputError, SettingError
-from photochrom.evaluation.baselines import Grey, RandomColours
+from photochrom.evaluation.baselines import Grey, RandomColours, Truth
 from photochrom.evaluation.photographs import Photograph, list_photographs
-from photochrom.study.build import algorithm_names, build_study, is_nearly_grey, summary
+from photochrom.study.build import algorithm_names, build_study, check_baselines, is_nearly_grey, summary
 from photochrom.study.pictures import read_picture
 from photochrom.study.plan import Study, load_study
 
@@ -33,8 +33,10 @@ class Picky:
         self.name = name
         self._fails_on = fails_on
         self._way = way
+        self.calls = 0
 
     def ab(self, photograph: Photograph) -> NDArray[np.float32]:
+        self.calls += 1
         if photograph.name not in self._fails_on:
             return photograph.ab * 0.5
         if self._way == "raises":
@@ -91,16 +93,46 @@ def test_model_that_always_fails(colour_photographs: Path, tmp_path: Path) -> No
 
 def test_too_few(album: Path, tmp_path: Path) -> None:
     expected = r"expected at least 60 photographs that can be used: 6 for practice, 6 for the test, 48 spare"
-    with pytest.raises(DataError, match=rf"album: \d+ photographs; {expected}"):
+    found = r"album: \d+ photographs, of which \d+ can be used \(.*1 too small.*\)"
+    with pytest.raises(DataError, match=rf"{found}; {expected}"):
         build(album, tmp_path / "study", practice=6, spares=48)
     most = len(list_photographs(album)) - 8
-    with pytest.raises(DataError, match=r"album: \d+ photographs can be used of \d+ \(.*1 too small.*\); expected at"):
+    with pytest.raises(DataError, match=rf"{found}; expected at"):
         build(album, tmp_path / "study", spares=most)
     with pytest.raises(SettingError, match=r"limit is 13; expected at least 14 photographs"):
         build(album, tmp_path / "study", limit=13)
     with pytest.raises(SettingError, match="nothing to judge"):
         build_study([], [], tmp_path / "study", SMALL, folder=album)
     assert [path.name for path in tmp_path.iterdir()] == ["album"]
+
+
+def test_too_few_and_grey(tmp_path: Path) -> None:
+    """Not only that there are too few: more of the same would not help. No model is run for that."""
+    (tmp_path / "album").mkdir()
+    for left in range(10):
+        Image.fromarray(data.camera()[:100, 10 * left :][:, :100]).save(tmp_path / "album" / f"{left}.png")
+    model = Picky("model", "")
+    with pytest.raises(
+        DataError, match=r"album: 10 photographs, of which 0 can be used \(10 nearly grey: .*; expected at least 14"
+    ):
+        build(tmp_path / "album", tmp_path / "study", model)
+    assert model.calls == 0
+
+
+def test_baselines_that_people_can_judge(colour_photographs: Path, tmp_path: Path) -> None:
+    check_baselines([])
+    check_baselines(["constant", "lightness-table", "random", "truth"])
+    with pytest.raises(
+        SettingError, match=r"'grey' \(colour beside plain grey gives itself away.*; expected one of con"
+    ):
+        check_baselines(["truth", "grey"])
+    with pytest.raises(SettingError, match=r"baseline is 'sepia'; expected one of constant"):
+        check_baselines(["sepia"])
+    study = build(colour_photographs, tmp_path / "study", Truth(), limit=14)
+    assert study.notes["truth"].startswith("a control")
+    for identifier in study.photographs:
+        real, other = (read_picture(tmp_path / "study", version, identifier) for version in ("real", "truth"))
+        assert np.array_equal(real, other)
 
 
 def test_limit(album: Path, tmp_path: Path) -> None:

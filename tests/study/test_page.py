@@ -80,6 +80,16 @@ def wait_for_question(page: sync_api.Page) -> None:
     page.locator(READY).first.wait_for()
 
 
+def wait_for_pair(page: sync_api.Page) -> None:
+    """Until the pair is visible, frame by frame: a locator looks every 500 ms and can miss it."""
+    page.evaluate("""() => new Promise((done, fail) => {
+        setTimeout(() => fail(new Error("no pair was shown")), 20000);
+        const look = () => document.getElementById("pair").style.visibility === "visible"
+            ? done() : requestAnimationFrame(look);
+        look();
+    })""")
+
+
 def trials_of(folder: Path, identifier: str) -> list[Trial]:
     return [trial for trial in read_trials(folder) if trial.participant == identifier]
 
@@ -146,7 +156,7 @@ def test_a_reload_voids_the_pair_and_goes_on(moment: str, page: sync_api.Page, f
     page.keyboard.press("f")
     page.click("#next")
     if moment == "shown":
-        page.locator("#pair").wait_for(state="visible")
+        wait_for_pair(page)
     else:
         wait_for_question(page)
     page.reload()
@@ -166,7 +176,7 @@ def test_a_reload_voids_the_pair_and_goes_on(moment: str, page: sync_api.Page, f
 
 def test_keys_before_the_question_and_held_keys_do_not_count(page: sync_api.Page, folder: Path, server: Server) -> None:
     identifier = begin(page, server.address)
-    page.locator("#pair").wait_for(state="visible")
+    wait_for_pair(page)
     page.keyboard.down("f")  # too early, and held: repeats until it is let go
     wait_for_question(page)
     page.keyboard.down("f")
@@ -194,7 +204,7 @@ def test_a_phone(open_page: Callable[..., sync_api.Page], folder: Path, server: 
     page.locator("#begin").wait_for()
     assert page.evaluate(fits)
     page.tap("#begin")
-    page.locator("#pair").wait_for(state="visible")
+    wait_for_pair(page)
     box = page.locator("#pair").bounding_box()
     assert box is not None
     assert box["x"] >= 0
@@ -215,7 +225,7 @@ def test_a_phone(open_page: Callable[..., sync_api.Page], folder: Path, server: 
 
 def test_a_tab_that_is_hidden_loses_the_pair(page: sync_api.Page, folder: Path, server: Server) -> None:
     identifier = begin(page, server.address)
-    page.locator("#pair").wait_for(state="visible")
+    wait_for_pair(page)
     page.evaluate("""() => {
         Object.defineProperty(document, "hidden", { value: true, configurable: true });
         document.dispatchEvent(new Event("visibilitychange"));

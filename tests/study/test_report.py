@@ -5,16 +5,21 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from photochrom.errors import DataError, OutputError
+from photochrom.study import answers_file
 from photochrom.study.analysis import Analysis, analyse
 from photochrom.study.plan import Study, load_study
 from photochrom.study.report import lines, refuse_existing_report, write_report
+from photochrom.study.report_page import page
 from photochrom.study.simulation import Population, simulated_answers
 
 CHROMIUM = shutil.which("chromium")
@@ -89,6 +94,33 @@ def test_page_says_what_was_found(folder: Path, analysis: Analysis, plan: Study)
     assert "Real &amp; &lt;i&gt;coloured&lt;/i&gt;" in text and "<i>" not in text and "a &lt;b&gt;" in text
     best = analysis.algorithms[0].photographs[0]
     assert f"fooled {best.fooled} of {best.judgements}" in text
+    assert "people said which one\na computer had coloured" in text and "which one was real" not in text
+
+
+def test_few_answers_about_a_photograph_make_no_per_cent(plan: Study, built_study: Path) -> None:
+    def captions(participants: int) -> list[tuple[str, ...]]:
+        found = analyse(plan, simulated_answers(plan, Population(0.4, 0.5, 1.0), participants))
+        return re.findall(r"fooled (\d+) of (\d+)( \((\d+)%\))?", page(found, plan, built_study))
+
+    few, many = captions(3), captions(60)
+    assert {each[2] for each in few} == {""} and any(each[2] for each in many)
+    for fooled, judgements, shown, percent in few + many:
+        assert bool(shown) == (int(judgements) >= 5)
+        assert not shown or percent == f"{100 * int(fooled) / int(judgements):.0f}"
+
+
+def test_wrong_times_are_said_and_blame_nobody(plan: Study, built_study: Path, tmp_path: Path) -> None:
+    trials = simulated_answers(plan, Population(0.4, 0.5, 1.0), 2)
+    slow = [dataclasses.replace(t, flagged=True) if t.participant == "00000001" else t for t in trials]
+    analysis = analyse(plan, slow)
+    write_report(analysis, plan, built_study, tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    assert "6 of 6 pairs shown for a wrong time, all vigilance pairs (2) among them" in text
+    assert "<td>swapped</td><td>2</td><td>1</td><td>0</td><td>0</td><td>1</td>" in text  # took part, excluded: by which
+    assert "<td>swapped</td><td>12</td><td>6</td>" in text  # pairs of everybody, flagged
+    row = next(csv.DictReader((tmp_path / "report.csv").open(newline="")))
+    assert (row["excluded"], row["excluded_wrong_time"], row["excluded_vigilance"]) == ("1", "1", "0")
+    assert "by 1 participant, 1 excluded" in lines(analysis)[0]
 
 
 def test_one_participant_has_no_interval(plan: Study, built_study: Path, tmp_path: Path) -> None:
@@ -100,11 +132,29 @@ def test_one_participant_has_no_interval(plan: Study, built_study: Path, tmp_pat
     assert "no interval: fewer than two participants" in lines(alone)[0]
 
 
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
+def test_it_says_what_to_install(missing: str, plan: Study, built_study: Path, tmp_path: Path) -> None:
+    identity = load_study(built_study).identity
+    answers = tmp_path / "answers.csv"
+    answers_file.write(answers, simulated_answers(plan, Population(0.3, 0.4, 0.7), 2), identity)
+    script = f"import sys; sys.modules[{missing!r}] = None; from photochrom.cli import main; main()"
+    arguments = ["study", "report", str(built_study), "--answers", str(answers), "-o", str(tmp_path / "report")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 2
+    assert f"not installed ({missing}); run: pip install 'photochrom[study]'" in done.stderr
+    assert not (tmp_path / "report").exists()
+
+
 def test_nobody_who_counts(plan: Study, built_study: Path, tmp_path: Path) -> None:
     started = analyse(plan, simulated_answers(plan, Population(0.4, 0.5, 1.0), 1)[:3])
     write_report(started, plan, built_study, tmp_path)
     assert "no answers that count yet (1 participant excluded)" in (tmp_path / "report.html").read_text()
-    assert lines(started) == ["swapped  no answers that count yet (1 participants excluded)"]
+    assert lines(started) == ["swapped  no answers that count yet (1 participant excluded)"]
+    text = (tmp_path / "report.html").read_text()
+    assert "there is nothing to draw" in text and "<svg" not in text and "Thick line" not in text
 
 
 def test_existing_report_is_kept(

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from photochrom.errors import DataError, SettingError
 from photochrom.study import answers_file
+from photochrom.study.merging import Imported
 from photochrom.study.plan import Study
 from photochrom.study.records import Trial
 from photochrom.study.sessions import Sessions
@@ -75,17 +76,68 @@ def test_export_and_import(suffix: str, study_folder: Path, study: Study, store:
     take_part(sessions, 8)
     take_part(sessions, 3)
     records = read_trials(study_folder)
-    answers_file.write(tmp_path / f"answers{suffix}", records)
+    file = tmp_path / f"answers{suffix}"
+    answers_file.write(file, records, study.identity)
     elsewhere = open_store(tmp_path / "other.sqlite", study, create=True)
     third = take_part(Sessions(study, elsewhere), 1)
-    done = elsewhere.import_trials(answers_file.read(tmp_path / f"answers{suffix}"), study)
-    assert (done.participants, done.trials, done.left_alone) == (2, 11, 0)
+    done = elsewhere.import_trials(answers_file.read(file, study.identity), study)
+    assert done == Imported(participants=2, trials=11, known=0, contradictions=0, withheld=0)
     again = elsewhere.import_trials(records, study)
-    assert (again.participants, again.trials, again.left_alone) == (0, 0, 2)
+    assert again == Imported(participants=0, trials=0, known=11, contradictions=0, withheld=0)
     assert [trial for trial in elsewhere.trials() if trial.participant != third] == records
     assert [each.number for each in elsewhere.participants()] == [0, None, None]
     assert take_part(Sessions(study, elsewhere), 8) not in {trial.participant for trial in records}
     elsewhere.close()
+
+
+def test_the_whole_file_after_half_of_it(study_folder: Path, study: Study, store: Store, tmp_path: Path) -> None:
+    """A CSV that was cut off at the end of a line looks whole."""
+    sessions = Sessions(study, store)
+    take_part(sessions, 8)
+    take_part(sessions, 8)
+    records = read_trials(study_folder)
+    file = tmp_path / "answers.csv"
+    answers_file.write(file, records, study.identity)
+    half = tmp_path / "half.csv"
+    half.write_text("".join(file.read_text().splitlines(keepends=True)[:6]))
+    elsewhere = open_store(tmp_path / "other.sqlite", study, create=True)
+    assert elsewhere.import_trials(answers_file.read(half, study.identity), study) == Imported(1, 5, 0, 0, 0)
+    assert elsewhere.import_trials(answers_file.read(file, study.identity), study) == Imported(1, 11, 5, 0, 0)
+    assert elsewhere.trials() == records
+    elsewhere.close()
+
+
+def test_an_unfinished_record_is_finished_by_a_later_file(study: Study, store: Store) -> None:
+    shown = Trial("aaaa-1111", "swapped", 0, "test", "p0000", "left", "shown")
+    done = replace(shown, state="answered", chosen="left", shown_ms=1000.0, reaction_ms=300.5)
+    store.import_trials([shown], study)
+    assert store.import_trials([done], study) == Imported(0, 1, 0, 0, 0)
+    assert store.import_trials([shown], study) == Imported(0, 0, 1, 0, 0)  # the earlier file again
+    assert store.trials() == [done]
+
+
+def test_a_session_that_runs_here_is_not_touched(study: Study, store: Store) -> None:
+    sessions = Sessions(study, store)
+    token, progress = sessions.join()
+    sessions.shown(token, str(progress.pair))
+    (shown,) = store.trials()
+    theirs = replace(shown, state="answered", chosen="left")
+    more = replace(theirs, position=1, photograph=study.photographs[-1])
+    assert store.import_trials([theirs, more], study) == Imported(0, 0, 0, 0, 2)
+    assert sessions.answer(token, str(progress.pair), "left", 1000, 300).progress.answered == 1
+    assert [trial.chosen for trial in store.trials()] == ["right"]
+    assert store.import_trials([shown], study) == Imported(0, 0, 1, 0, 0)
+
+
+def test_a_participant_is_found_in_capitals(store: Store, study: Study) -> None:
+    identifier = take_part(Sessions(study, store), 1)
+    assert store.find_participant(f" {identifier.upper()} ") == identifier
+    alike = [Trial(name, "swapped", 0, "test", "p0000", "left", "void") for name in ("Ab", "aB")]
+    store.import_trials(alike, study)
+    assert store.find_participant("aB") == "aB"
+    with pytest.raises(DataError, match="no participant 'AB'"):  # which of the two?
+        store.find_participant("AB")
+    assert store.delete_participant(identifier.upper()) == 1
 
 
 def test_an_import_is_all_or_nothing(study: Study, store: Store) -> None:
@@ -180,8 +232,11 @@ def test_no_password_in_messages(study: Study) -> None:
 
 
 def test_the_answers_of_another_study_are_refused(study_folder: Path, study: Study, store: Store) -> None:
+    another = replace(study, seed=study.seed + 1)
     with pytest.raises(DataError, match="the answers are of another study"):
-        open_store(study_folder, replace(study, seed=study.seed + 1), create=True)
+        open_store(study_folder, another, create=True)
+    with pytest.raises(DataError, match="the answers are of another study"):
+        read_trials(study_folder, another)
     renamed = open_store(study_folder, replace(study, title="A better title"), create=True)
     renamed.close()
 
@@ -212,7 +267,7 @@ def test_postgresql(study: Study) -> None:
     assert sorted(each.number or 0 for each in store.participants()) == list(range(8))
     assert store.delete_participant(identifiers[0]) == 8
     done = store.import_trials(found, study)
-    assert (done.participants, done.trials, done.left_alone) == (1, 8, 7)
+    assert done == Imported(participants=1, trials=8, known=56, contradictions=0, withheld=0)
     with pytest.raises(DataError, match="of another study"):
         open_store(POSTGRESQL, replace(study, seed=99), create=True)
     store.close()

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_it_says_where_it_is(study_folder: Path, identifier: str, serve: Callabl
     server = serve(study_folder)
     assert server.address.startswith("http://127.0.0.1:")
     assert server.process.stderr is not None
-    assert "1 participants so far, 1 with answers" in server.process.stderr.readline()
+    assert "1 participant so far, 1 with answers" in server.process.stderr.readline()
 
 
 def test_a_port_in_use(study_folder: Path) -> None:
@@ -46,14 +47,17 @@ def test_a_port_in_use(study_folder: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(SettingError, match=f"--host 127.0.0.1 --port {port}: Address already in use"):
+        with pytest.raises(
+            SettingError, match=f"--port {port}: Address already in use; expected a free port, for .*--port 0"
+        ):
             serve(study_folder, "127.0.0.1", port, None)
     assert not (study_folder / DATABASE).exists()
 
 
 def test_an_address_that_is_not_ours(study_folder: Path) -> None:
-    with pytest.raises(SettingError, match=r"--host 192\.0\.2\.1 --port 0: "):
-        serve(study_folder, "192.0.2.1", 0, None)
+    for host in ("192.0.2.1", "nobody.invalid"):
+        with pytest.raises(SettingError, match=rf"--host {host} --port 0: .*; expected an address of this machine"):
+            serve(study_folder, host, 0, None)
 
 
 def test_a_folder_that_is_no_study(tmp_path: Path) -> None:
@@ -74,20 +78,50 @@ def test_export_import_delete(
     file = tmp_path / f"answers{suffix}"
     before = read_trials(study_folder)
     export_answers(study_folder, file)
-    assert f"{file}: 1 records of 1 participants" in capsys.readouterr().err
-    assert answers_file.read(file) == before
-    with pytest.raises(OutputError, match="exists already"):
+    assert f"{file}: 1 record of 1 participant" in capsys.readouterr().err
+    assert answers_file.read(file, study.identity) == before
+    with pytest.raises(OutputError, match="exists already; use --overwrite, or another name"):
         export_answers(study_folder, file)
+    export_answers(study_folder, file, overwrite=True)
+    capsys.readouterr()
     import_answers(study_folder, file)
-    assert "0 participants added, 0 records; 1 were here already" in capsys.readouterr().err
+    assert f"{file}: 1 record: 0 added, with 0 new participants, 1 here already (" in capsys.readouterr().err
     delete_participant(study_folder, identifier, yes=True)
-    assert f"participant {identifier} and 1 records are deleted" in capsys.readouterr().err
+    assert f"deleted: participant {identifier}, with 1 record\n" in capsys.readouterr().err
     assert read_trials(study_folder) == []
     with pytest.raises(DataError, match="no participant"):
         delete_participant(study_folder, identifier, yes=True)
     elsewhere = f"sqlite:///{tmp_path / 'elsewhere.sqlite'}"
     import_answers(study_folder, file, elsewhere)
     assert read_trials(elsewhere) == before
+
+
+def test_contradictions_are_said(
+    study_folder: Path, study: Study, identifier: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (before,) = read_trials(study_folder)
+    other = replace(before, flagged=not before.flagged)
+    more = replace(before, position=1, photograph=study.photographs[-1])
+    answers_file.write(tmp_path / "answers.csv", [other, more], study.identity)
+    with pytest.raises(typer.Exit) as end:
+        import_answers(study_folder, tmp_path / "answers.csv")
+    assert end.value.exit_code == 1
+    said = capsys.readouterr().err
+    assert "2 records: 0 added, with 0 new participants, 1 at odds with those here, which stay, 1 not taken" in said
+    assert read_trials(study_folder) == [before]
+
+
+def test_the_answers_of_another_study_are_not_imported(study_folder: Path, study: Study, tmp_path: Path) -> None:
+    answers_file.write(tmp_path / "answers.json", [], "fedcba9876543210")
+    with pytest.raises(DataError, match=rf"of another study \(fedcba9876543210\); expected those of {study.identity}"):
+        import_answers(study_folder, tmp_path / "answers.json")
+    assert not (study_folder / DATABASE).exists()
+
+
+def test_delete_looks_before_it_asks(study_folder: Path, identifier: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typer, "confirm", lambda *arguments, **options: pytest.fail("asked about nobody"))
+    with pytest.raises(DataError, match="no participant 'nobody'"):
+        delete_participant(study_folder, "nobody")
 
 
 def test_delete_asks_first(study_folder: Path, identifier: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +133,7 @@ def test_delete_asks_first(study_folder: Path, identifier: str, monkeypatch: pyt
 
     monkeypatch.setattr(typer, "confirm", refuse)
     with pytest.raises(typer.Abort):
-        delete_participant(study_folder, identifier)
+        delete_participant(study_folder, identifier.upper())  # found in capitals, too
     assert identifier in asked[0]
     assert len(read_trials(study_folder)) == 1
 

@@ -51,8 +51,8 @@ def probe(
     supervised_size: Annotated[
         int | None, typer.Option(help="The same of the supervised baselines. [default: the checkpoints' largest]")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Visits of each photograph. [default: 20]")] = None,
-    lr: Annotated[float | None, typer.Option(help="First learning rate of the classifiers.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Visits of each photograph. [default: 10]")] = None,
+    lr: Annotated[float | None, typer.Option(help="First learning rate of the classifiers. [default: 0.001]")] = None,
     mirror: Annotated[bool, typer.Option(help="Mirror half of the training photographs; twice the work.")] = True,
     last_step: Annotated[bool, typer.Option("--last-step", help="The last step's weights, not the averaged.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes that decode photographs.")] = 1,

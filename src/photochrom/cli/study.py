@@ -15,6 +15,7 @@ from .study_server import DatabaseUrl, delete_participant, export_answers, impor
 
 if TYPE_CHECKING:
     from ..evaluation.systems import System
+    from ..study.plan import Study
     from ..study.records import Trial
 
 app = typer.Typer()
@@ -29,7 +30,10 @@ def build(
     model: Annotated[list[str] | None, typer.Option(help="Model name or ONNX file; may be repeated.")] = None,
     baseline: Annotated[
         list[str] | None,
-        typer.Option(help="grey, constant, lightness-table, random or truth; may be repeated."),
+        typer.Option(
+            help="constant, lightness-table, random, or truth (a control: both pictures are the real one, so that "
+            "people can only guess); may be repeated. Not grey: beside colour everybody would see it."
+        ),
     ] = None,
     half: Annotated[str, typer.Option(help="even, odd or all photographs, by position in sorted order.")] = "all",
     limit: Annotated[int | None, typer.Option(help="Take at most so many photographs. [default: all]")] = None,
@@ -44,7 +48,9 @@ def build(
     """
     from ..evaluation.photographs import list_photographs, take_half
     from ..study import build as building
+    from ..study.wording import counted
 
+    building.check_baselines(baseline or [])
     everything = list_photographs(data)
     systems = _systems(model or [], baseline or [], everything, threads, seed)
     settings = building.Settings(title=title or building.Settings.title, seed=seed, limit=limit)
@@ -54,7 +60,7 @@ def build(
     for name, reason in study.left_out.items():
         _say(f"left out: {name}: {reason}")
     left_out = f"; left out {len(study.left_out)}: {building.summary(study.left_out)}" if study.left_out else ""
-    _say(f"{output}: {len(study.photographs)} photographs by {', '.join(study.algorithms)}{left_out}")
+    _say(f"{output}: {counted(len(study.photographs), 'photograph')} by {', '.join(study.algorithms)}{left_out}")
     _say(f"Next: photochrom study serve {shlex.quote(str(output))}")
 
 
@@ -78,7 +84,7 @@ def report(
 
     reporting.refuse_existing_report(output, overwrite)
     plan = load_study(study)
-    trials = _trials(answers or [], database_url or study)
+    trials = _trials(answers or [], database_url or study, plan)
     analysis = analyse(plan, trials)
     command = shlex.join(["photochrom", *sys.argv[1:]])
     reporting.write_report(analysis, plan, study, output, command=command, overwrite=overwrite)
@@ -109,15 +115,15 @@ def _systems(
     return systems
 
 
-def _trials(files: list[Path], source: Path | str) -> list[Trial]:
+def _trials(files: list[Path], source: Path | str, study: Study) -> list[Trial]:
     """The answers in the files; where none are named, those in the study's folder or database."""
     from ..study import answers_file
 
     if not files:
         from ..study.store import read_trials
 
-        return read_trials(source)
-    trials = [trial for file in files for trial in answers_file.read(file)]
+        return read_trials(source, study)
+    trials = [trial for file in files for trial in answers_file.read(file, study.identity)]
     answers_file.check(trials, ", ".join(map(str, files)))
     return trials
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import socket
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from ..study.merging import Imported
 
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="Folder that `photochrom study build` made.")]
 DatabaseUrl = Annotated[
@@ -35,6 +39,7 @@ def serve(
     """
     from ..study.plan import load_study
     from ..study.store import open_store
+    from ..study.wording import counted
 
     plan = load_study(study)
     with contextlib.closing(_listen(host, port)) as listening:
@@ -48,7 +53,8 @@ def serve(
         done = sum(each.answered > 0 for each in taken)
         address = _address(host, listening.getsockname()[1])
         print(f"{plan.title} is at {address} (Ctrl-C ends it)", file=sys.stderr)
-        print(f"{store.name}: {len(taken)} participants so far, {done} with answers", file=sys.stderr, flush=True)
+        people = counted(len(taken), "participant")
+        print(f"{store.name}: {people} so far, {done} with answers", file=sys.stderr, flush=True)
         config = uvicorn.Config(
             create_app(study, store),
             log_level="warning",
@@ -81,10 +87,16 @@ def _listen(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SettingError(
-            f"--host {host} --port {port}: {reason}; expected a free one, for example --port 0"
-        ) from error
+        raise SettingError(f"--host {host} --port {port}: {reason}; {_advice(error)}") from error
     return listening
+
+
+def _advice(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "expected a free port, for example --port 0"
+    if error.errno == errno.EACCES:
+        return "expected a port from 1024 on, which needs no rights, for example --port 8000"
+    return "expected an address of this machine: --host 127.0.0.1 for itself only, 0.0.0.0 for every network"
 
 
 def _address(host: str, port: int) -> str:
@@ -96,17 +108,19 @@ def export_answers(
     study: StudyFolder,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .json or .csv.")],
     database_url: DatabaseUrl = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write the raw answers to a file: one record a pair that was shown. It may be done while the study is served."""
     from ..study.answers_file import write
     from ..study.plan import load_study
     from ..study.store import read_trials
+    from ..study.wording import counted
 
-    load_study(study)
-    trials = read_trials(database_url or study)
-    write(output, trials)
+    plan = load_study(study)
+    trials = read_trials(database_url or study, plan)
+    write(output, trials, plan.identity, overwrite=overwrite)
     people = len({trial.participant for trial in trials})
-    print(f"{output}: {len(trials)} records of {people} participants", file=sys.stderr)
+    print(f"{output}: {counted(len(trials), 'record')} of {counted(people, 'participant')}", file=sys.stderr)
 
 
 def import_answers(
@@ -114,17 +128,35 @@ def import_answers(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Answers that `photochrom study export` wrote.")],
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Add exported answers, for example of the same study served elsewhere. Participants who are here already stay."""
+    """Add exported answers, for example of the same study served elsewhere.
+
+    Records that are here already stay; of participants who are here, those that are missing are added. Where the file
+    contradicts what is here, nothing of that participant is taken, and the exit code is 1.
+    """
     from ..study.answers_file import read
     from ..study.plan import load_study
     from ..study.store import open_store
 
     plan = load_study(study)
-    trials = read(file)
+    trials = read(file, plan.identity)
     with contextlib.closing(open_store(database_url or study, plan, create=True)) as store:
         done = store.import_trials(trials, plan)
-    left = f"; {done.left_alone} were here already and are left alone" if done.left_alone else ""
-    print(f"{store.name}: {done.participants} participants added, {done.trials} records{left}", file=sys.stderr)
+    print(f"{file}: {_in_words(len(trials), done)} ({store.name})", file=sys.stderr)
+    if done.contradictions or done.withheld:
+        raise typer.Exit(1)
+
+
+def _in_words(number: int, done: Imported) -> str:
+    from ..study.wording import counted
+
+    parts = [f"{counted(number, 'record')}: {done.trials} added, with {counted(done.participants, 'new participant')}"]
+    if done.known:
+        parts.append(f"{done.known} here already")
+    if done.contradictions:
+        parts.append(f"{done.contradictions} at odds with those here, which stay")
+    if done.withheld:
+        parts.append(f"{done.withheld} not taken, of participants whose records are at odds or whose session runs here")
+    return ", ".join(parts)
 
 
 def delete_participant(
@@ -136,10 +168,12 @@ def delete_participant(
     """Delete a participant's data for good. Files that were exported before keep theirs: export them again."""
     from ..study.plan import load_study
     from ..study.store import open_store
+    from ..study.wording import counted
 
     plan = load_study(study)
     with contextlib.closing(open_store(database_url or study, plan)) as store:
+        identifier = store.find_participant(participant)
         if not yes:
-            typer.confirm(f"Delete everything of participant {participant}? It cannot be brought back", abort=True)
-        shown = store.delete_participant(participant)
-    print(f"participant {participant} and {shown} records are deleted", file=sys.stderr)
+            typer.confirm(f"Delete everything of participant {identifier}? It cannot be brought back", abort=True)
+        shown = store.delete_participant(identifier)
+    print(f"deleted: participant {identifier}, with {counted(shown, 'record')}", file=sys.stderr)

@@ -13,12 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ab_bins import CENTRES, Q, annealed_mean, nearest_bins
-from .results import AB_CELL, AB_CELLS
 
 MODE_RADIUS = 20  # ab units: the probability within belongs to a mode
 SEPARATION = 60  # ab units: two modes lie at least so far apart. Yellow and green grass are about 40
-CHROMA_STEP = 4  # ab units: a class of the histogram of chroma
-_FINE = 8  # points along a cell's side, over which its pixels are spread
 
 Floats = NDArray[np.floating]
 
@@ -87,29 +84,6 @@ def _geometry() -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int6
     middle = nearest_bins(half_way, k=1)[0][..., 0]
     kernel = np.maximum(1 - squared / (MODE_RADIUS + 0.1) ** 2, 0)  # the rim itself belongs to the mode
     return kernel.astype(np.float32), squared >= SEPARATION**2, middle
-
-
-def chroma_shares(ab_counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """From a histogram over the ab plane [64, 64] (results.AB_CELL): edges of chroma [k + 1] in ab units, and the share
-    of pixels in each class [k], summing to 1 (to 0 where there are no pixels).
-
-    A cell's pixels count as spread evenly over it, so a class near 0 also holds pixels of the cell around grey.
-    """
-    edges, parts = _chroma_classes()
-    return edges, shares(ab_counts).ravel() @ parts
-
-
-@lru_cache(maxsize=1)
-def _chroma_classes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Edges of the classes of chroma [k + 1], and what part of each cell [4096] lies in each, [4096, k]."""
-    fine = (np.arange(AB_CELLS * _FINE) + 0.5) * AB_CELL / _FINE - AB_CELLS * AB_CELL / 2
-    chroma = np.hypot(fine[:, None], fine)
-    edges = np.arange(0, chroma.max() + CHROMA_STEP, CHROMA_STEP)
-    classes = (chroma / CHROMA_STEP).astype(np.int64)
-    cell = np.arange(AB_CELLS * _FINE) // _FINE
-    parts = np.zeros((AB_CELLS * AB_CELLS, len(edges) - 1))
-    np.add.at(parts, ((cell[:, None] * AB_CELLS + cell).ravel(), classes.ravel()), 1 / _FINE**2)
-    return edges.astype(np.float64), parts
 
 
 def shares(ab_counts: NDArray[np.int64]) -> NDArray[np.float64]:

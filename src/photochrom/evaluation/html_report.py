@@ -12,19 +12,18 @@ from typing import Any
 from ..atomic_file import part_file, refuse_existing
 from ..color import lab_to_rgb
 from ..errors import SettingError
-from . import plane_plots, plots, score_tables
+from . import paper, plane_plots, plots, score_tables
 from .distributions import MODE_RADIUS, SEPARATION
 from .illustrations import Illustrations
 from .multimodal import AROUND, MultimodalPixel
-from .paper import TABLE_1
 from .plot_style import Style, styles
-from .results import Evaluation
+from .results import AB_CELL, Evaluation, SystemResult
 from .thumbnails import data_uri, thumbnail
 
 LIBRARIES = ("jinja2", "matplotlib")
 TEMPLATE = "report.html.jinja"
 LEFT_OUT_NAMED = 5  # photographs
-_ENTROPY_STEP = 0.5  # nats: the ends of the scale are multiples of it
+_ENTROPY_STEP = 0.5  # natural logarithms: the ends of the scale are multiples of it
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,17 @@ def html(evaluation: Evaluation, illustrations: Illustrations) -> str:
         failed={s.name: score_tables.listed(s.failed) for s in evaluation.systems if s.failed},
         versions=", ".join(f"{name} {version}" for name, version in evaluation.versions.items()),
         tables=score_tables.tables(evaluation),
-        paper=TABLE_1,
+        paper=paper,
+        words=Figure(
+            data_uri(plane_plots.words_plane()),
+            "The ab plane: grey in the middle, red to the right, green to the left, yellow above, blue below",
+        ),
         curves=_curves(evaluation, look),
         planes=_planes(evaluation),
+        drawn=[system.name for system in evaluation.systems if _is_drawn(system)],
+        undrawn=[system.name for system in evaluation.systems if not _is_drawn(system)],
+        chroma_class=plots.CHROMA_CLASS,
+        ab_cell=AB_CELL,
         share_scale=Figure(
             data_uri(plane_plots.share_scale()), "Scale: pale for 0.0001% of the pixels in a cell, strong for 1%"
         ),
@@ -92,10 +99,11 @@ def html(evaluation: Evaluation, illustrations: Illustrations) -> str:
         sweep_plots=_sweeps(illustrations, look),
         multimodal=_multimodal(illustrations),
         unimodal=[system for system, pixels in illustrations.multimodal.items() if not pixels],
+        same_distribution=illustrations.same_distribution,
         without_distribution=[
             each.name
             for each in evaluation.systems
-            if each.kind == "model" and each.name not in illustrations.multimodal
+            if each.kind == "model" and each.name not in {*illustrations.multimodal, *illustrations.same_distribution}
         ],
         multimodal_photographs=illustrations.multimodal_photographs,
         multimodal_terms={"radius": MODE_RADIUS, "separation": SEPARATION, "around": AROUND},
@@ -117,10 +125,15 @@ def _curves(evaluation: Evaluation, look: dict[str, Style]) -> list[tuple[Figure
     return made
 
 
+def _is_drawn(system: SystemResult) -> bool:
+    """Whether its colours are drawn: truth's are the originals', grey's are none."""
+    return not score_tables.is_baseline(system, "truth", "grey")
+
+
 def _planes(evaluation: Evaluation) -> list[Figure]:
     truth = evaluation.true_ab_counts
     pairs = [("the original photographs", truth)]
-    pairs += [(s.name, s.ab_counts) for s in evaluation.systems if s.kind == "model" or s.name not in ("truth", "grey")]
+    pairs += [(system.name, system.ab_counts) for system in evaluation.systems if _is_drawn(system)]
     return [
         Figure(data_uri(plane_plots.ab_plane(counts, truth)), f"Colours over the ab plane: {name}", name)
         for name, counts in pairs
@@ -131,7 +144,7 @@ def _chroma(evaluation: Evaluation, look: dict[str, Style]) -> list[Figure]:
     means = ", ".join(
         f"{s.name} {score_tables.number(s.colour.colourfulness.value)}" for s in evaluation.systems if s.name != "truth"
     )
-    alt = f"by distance from grey, systems as lines over the originals' grey area. Mean colourfulness: {means}."
+    alt = f"by distance from grey, systems as stepped lines over the originals' grey area. Mean colourfulness: {means}."
     return [
         Figure(data_uri(plots.chroma_histogram(evaluation, look)), f"Share of pixels {alt}", "Share at each vividness"),
         Figure(data_uri(plots.chroma_at_least(evaluation, look)), f"Share of pixels at least that far, {alt}",
@@ -155,26 +168,30 @@ def _sweeps(illustrations: Illustrations, look: dict[str, Style]) -> list[Figure
         plots.temperature_errors(swept.sweeps, look),
         plots.temperature_colourfulness(swept.sweeps, look, swept.colourfulness),
     )
+    along = "by temperature, from the likeliest colour to the mean:"
     return [
-        Figure(data_uri(error), f"Error by temperature, from the mode to the mean: {ends('rmse')} ab units.", "Error"),
-        Figure(data_uri(vivid), f"Colourfulness by temperature, from the mode to the mean: {ends('colourfulness')}.",
-               "Colourfulness"),
-    ]  # fmt: skip
+        Figure(data_uri(error), f"Error {along} {ends('rmse')} ab units.", "Error"),
+        Figure(data_uri(vivid), f"Colourfulness {along} {ends('colourfulness')}.", "Colourfulness"),
+    ]
 
 
 def _multimodal(illustrations: Illustrations) -> dict[str, list[dict[str, Any]]]:
-    """By system: each pixel with its plot and its colours as CSS."""
+    """By system: each pixel with its plot and its colours as CSS; its two likely ones with their percentages, the
+    larger first."""
     return {
         system: [
             {
                 "pixel": pixel,
                 "plot": data_uri(plane_plots.bin_plane(pixel)),
-                "colours": {
-                    "first": _css(pixel, pixel.first),
-                    "second": _css(pixel, pixel.second),
-                    "given": _css(pixel, pixel.given_ab),
-                    "truth": _css(pixel, pixel.true_ab),
-                },
+                "likely": sorted(
+                    (
+                        (100 * pixel.first_mass, _css(pixel, pixel.first)),
+                        (100 * pixel.second_mass, _css(pixel, pixel.second)),
+                    ),
+                    reverse=True,
+                ),
+                "given": _css(pixel, pixel.given_ab),
+                "truth": _css(pixel, pixel.true_ab),
             }
             for pixel in pixels
         ]
@@ -205,7 +222,7 @@ def _entropy_scale(illustrations: Illustrations) -> Figure | None:
     if ends is None:
         return None
     return Figure(
-        data_uri(plane_plots.entropy_scale(*ends)), f"Scale of entropy, dark {ends[0]:g} to yellow {ends[1]:g} nats"
+        data_uri(plane_plots.entropy_scale(*ends)), f"Scale of entropy, dark {ends[0]:g} to yellow {ends[1]:g}"
     )
 
 

@@ -6,14 +6,14 @@ them, so that 50,000 photographs cost no more than 50.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import DataError, PhotoError
 from .colour import SIDE
 from .gallery import Example, chosen_of, gallery
-from .model_view import views
+from .model_view import view, views
 from .multimodal import MultimodalPixel, most_multimodal
 from .photographs import Photograph, read_crop
 from .results import Evaluation
@@ -29,13 +29,15 @@ class Illustrations:
     """Pictures and distributions of an evaluation; each may be empty.
 
     sweeps: over the temperature; multimodal: by system; multimodal_photographs: how many were searched; gallery: by
-    system and group.
+    system and group; same_distribution: by a system that shows nothing of its own in `multimodal`, the one there with
+    the same network.
     """
 
     sweeps: Sweeps | None = None
     multimodal: dict[str, tuple[MultimodalPixel, ...]] = field(default_factory=dict)
     multimodal_photographs: int = 0
     gallery: dict[str, dict[str, tuple[Example, ...]]] = field(default_factory=dict)
+    same_distribution: dict[str, str] = field(default_factory=dict)
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -85,6 +87,7 @@ def illustrate(
     if any(network.has_probabilities for network in networks) and multimodal_photographs:
         searched = _spread(names, multimodal_photographs)
         unsure = most_multimodal(networks, searched, read, _counter(progress, "multimodal pixels", len(searched)))
+    twins = _twins([system for _, system in models], unsure)
     shown = {}
     groups = [chosen_of(evaluation, result, seed) for result, _ in models]
     different = sum(len({index for indices in each.values() for index in indices}) for each in groups)
@@ -93,7 +96,18 @@ def illustrate(
         examples = gallery(evaluation, result, system, each, read, step)
         if examples:
             shown[result.name] = examples
-    return Illustrations(swept, unsure, len(searched), shown)
+    return Illustrations(swept, unsure, len(searched), shown, twins)
+
+
+def _twins(systems: Sequence[System], searched: Collection[str]) -> dict[str, str]:
+    """Systems by name that share the network, and so the distributions, of one in `searched`: that one's name."""
+    seen = {system.name: each for system in systems if (each := view(system)) is not None}
+    owners = {id(seen[name].colorizer): name for name in searched}
+    return {
+        name: owners[id(each.colorizer)]
+        for name, each in seen.items()
+        if name not in searched and id(each.colorizer) in owners
+    }
 
 
 def _spread(names: Sequence[str], limit: int) -> list[str]:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TITLE = "Colorful Image Colorization"
+AUTHORS = "Zhang, Isola and Efros, 2016"
+ADDRESS = "https://arxiv.org/abs/1603.08511"
+
 
 @dataclass(frozen=True)
 class PaperRow:

@@ -23,12 +23,39 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 3.0, 2.74  # inches: with the labels the plane itself is square
 LIMIT = 115  # ab units shown on either side of grey
+GREY = 65  # L of grey in the plane of all colours
 TINTS = (50, 55, 60, 65, 70)  # L at which a colour of the background exists in sRGB
 LEAST, MOST = -6.0, -2.0  # log10 of the share of pixels in a cell: the ends of the scale
 COVERED = 0.99  # of the original's pixels, within the line
 LEAST_PROBABILITY = 5e-4  # of a bin that is drawn
 AREA = 9000.0  # square points of a bin with probability 1
 MOST_AREA = 1200.0  # square points: a certain bin would hide the plane
+
+
+@lru_cache(maxsize=1)
+def words_plane() -> bytes:
+    """The ab plane as SVG, named: every ab that sRGB has, at the lightness nearest to GREY at which it exists."""
+    figure, axes = drawing(HEIGHT, WIDTH)
+    axis = np.arange(-LIMIT, LIMIT + 1.0)
+    ab = np.stack(np.meshgrid(axis, axis, indexing="xy"), -1)
+    picture = np.ones((*ab.shape[:2], 3))
+    left = np.ones(ab.shape[:2], dtype=bool)
+    for level in sorted(range(2, 99), key=lambda level: abs(level - GREY)):
+        lab = np.concatenate([np.full((int(left.sum()), 1), float(level)), ab[left]], -1)
+        linear = lab_to_linear(lab)
+        exists = ((linear >= 0) & (linear <= 1)).all(-1)
+        found = np.zeros_like(left)
+        found[left] = exists
+        picture[found] = lab_to_rgb(lab[exists])
+        left &= ~found
+    edge = LIMIT + 0.5
+    axes.imshow(picture, origin="lower", extent=(-edge, edge, -edge, edge), interpolation="nearest")
+    _plane_axes(axes)
+    for text, a, b, along in (("red", 113, 4, "right"), ("green", -113, 4, "left"), ("yellow", 4, 102, "left"),
+                              ("blue", -4, -112, "right"), ("grey", 4, 4, "left")):  # fmt: skip
+        axes.text(a, b, text, ha=along, va="bottom", weight="bold")
+    axes.plot(0, 0, "o", color=INK, markersize=4)
+    return svg(figure)
 
 
 def ab_plane(ab_counts: NDArray[np.int64], true_ab_counts: NDArray[np.int64]) -> bytes:
@@ -62,10 +89,10 @@ def share_scale() -> bytes:
 
 
 def entropy_scale(low: float, high: float) -> bytes:
-    """The colours of entropy maps between two values in nats, as SVG."""
+    """The colours of entropy maps between two values (natural logarithms), as SVG."""
     figure, axes = drawing(0.85, 3.6)
     axes.imshow(np.linspace(0, 1, 256)[None], aspect="auto", extent=(low, high, 0, 1), cmap="viridis")
-    axes.set(yticks=[], xlabel="entropy (nats): surer to the left")
+    axes.set(yticks=[], xlabel="entropy: surer to the left")
     axes.spines[:].set_visible(False)
     return svg(figure)
 
@@ -108,7 +135,7 @@ def _plane_axes(axes: Axes) -> None:
         line(0, color="#bdbdbd", linewidth=0.6, zorder=0.5)
     ticks = (-100, -50, 0, 50, 100)
     axes.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), xticks=ticks, yticks=ticks, aspect="equal")
-    axes.set(xlabel="a: green – red (CIE units)", ylabel="b: blue – yellow (CIE units)")
+    axes.set(xlabel="a: green – red", ylabel="b: blue – yellow")
 
 
 def _strength(log_share: NDArray[np.floating]) -> NDArray[np.float64]:

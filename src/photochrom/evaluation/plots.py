@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .distributions import chroma_shares
+from .distributions import shares
 from .plot_style import INK, Style, drawing, svg
-from .results import CURVE_POINTS, Evaluation, SystemResult
+from .results import AB_CELL, AB_CELLS, CURVE_POINTS, Evaluation, SystemResult
+from .score_tables import is_baseline
 from .temperature_sweep import Sweep
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 HEIGHT = 3.6  # inches
 NEARLY_ALL = 0.995  # of the pixels: where every curve is above it, the plot ends
 LEAST_SHARE = 1e-5  # of the pixels: where the plots of chroma end
+CHROMA_CLASS = 2 * AB_CELL  # ab units: a class of chroma; finer ones would show the cells' grid, not the colours
 PLAIN, REBALANCED = 0, 1  # rows of SystemResult.curves
 
 
@@ -45,30 +47,46 @@ def chroma_histogram(evaluation: Evaluation, look: Mapping[str, Style]) -> bytes
     """The marginal distribution of chroma: share of pixels (%) in each class of it, logarithmic."""
     figure, axes = drawing(HEIGHT)
     for counts, style, system in _ab_counts(evaluation, look):
-        edges, share = chroma_shares(counts)
-        shown = np.where(share >= LEAST_SHARE, 100 * share, np.nan)
-        if system:
-            middles = (edges[1:] + edges[:-1]) / 2
-            axes.plot(middles, shown, color=style.colour, linestyle=style.line, linewidth=style.width)
-        else:
-            axes.stairs(np.nan_to_num(shown, nan=0), edges, baseline=100 * LEAST_SHARE, fill=True, color="#dedede")
+        edges, share = chroma_classes(counts)
+        _steps(axes, share, edges, style, filled=system is None)
     _chroma_axes(axes, evaluation, "pixels of that vividness (%)")
     return svg(figure)
 
 
 def chroma_at_least(evaluation: Evaluation, look: Mapping[str, Style]) -> bytes:
-    """Share of pixels (%) with at least that chroma, logarithmic."""
+    """Share of pixels (%) with at least the chroma at the left end of each class, logarithmic."""
     figure, axes = drawing(HEIGHT)
     for counts, style, system in _ab_counts(evaluation, look):
-        edges, share = chroma_shares(counts)
-        above = share[::-1].cumsum()[::-1]
-        shown = np.where(above >= LEAST_SHARE, 100 * above, np.nan)
-        if system:
-            axes.plot(edges[:-1], shown, color=style.colour, linestyle=style.line, linewidth=style.width)
-        else:
-            axes.fill_between(edges[:-1], 100 * LEAST_SHARE, np.nan_to_num(shown, nan=0), color="#dedede", linewidth=0)
+        edges, share = chroma_classes(counts)
+        _steps(axes, share[::-1].cumsum()[::-1], edges, style, filled=system is None)
     _chroma_axes(axes, evaluation, "pixels at least that vivid (%)")
     return svg(figure)
+
+
+def chroma_classes(ab_counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of counts [64, 64] over the ab plane (results.AB_CELL): edges of chroma [k + 1], CHROMA_CLASS ab units apart, and
+    the share of pixels in each class [k], 0..1.
+
+    A cell is counted whole, where its centre is: one colour stays in one class.
+    """
+    centres = (np.arange(AB_CELLS) + 0.5) * AB_CELL - AB_CELLS * AB_CELL / 2
+    classes = (np.hypot(centres[:, None], centres) / CHROMA_CLASS).astype(np.int64)
+    share = np.bincount(classes.ravel(), weights=shares(ab_counts).ravel()).astype(np.float64)
+    return np.arange(len(share) + 1, dtype=np.float64) * CHROMA_CLASS, share
+
+
+def _steps(axes: Axes, share: NDArray[np.float64], edges: NDArray[np.float64], style: Style, *, filled: bool) -> None:
+    """Shares 0..1 of classes as steps; beyond the outermost ones with LEAST_SHARE there is no line."""
+    used = np.flatnonzero(share >= LEAST_SHARE)
+    if not used.size:
+        return
+    first, last = used[0], used[-1] + 1
+    height, floor = 100 * np.maximum(share[first:last], LEAST_SHARE), 100 * LEAST_SHARE
+    if filled:
+        axes.stairs(height, edges[first : last + 1], baseline=floor, fill=True, color=style.colour, linewidth=0)
+    else:
+        axes.stairs(height, edges[first : last + 1], baseline=floor, color=style.colour, linestyle=style.line,
+                    linewidth=style.width, zorder=2)  # fmt: skip
 
 
 def _ab_counts(
@@ -76,7 +94,7 @@ def _ab_counts(
 ) -> list[tuple[NDArray[np.int64], Style, SystemResult | None]]:
     """The originals' counts (no system), drawn behind, then those of the systems that colour anything."""
     truth = [(evaluation.true_ab_counts, Style("#dedede", ()), None)]
-    rest = [s for s in _behind(evaluation.systems) if s.name not in ("truth", "grey") or s.kind == "model"]
+    rest = [s for s in _behind(evaluation.systems) if not is_baseline(s, "truth", "grey")]
     return truth + [(system.ab_counts, look[system.name], system) for system in rest]
 
 
@@ -85,10 +103,10 @@ def _chroma_axes(axes: Axes, evaluation: Evaluation, label: str) -> None:
 
     ends = []
     for counts in (evaluation.true_ab_counts, *(system.ab_counts for system in evaluation.systems)):
-        edges, share = chroma_shares(counts)
+        edges, share = chroma_classes(counts)
         ends.append(edges[1:][share[::-1].cumsum()[::-1] >= LEAST_SHARE].max(initial=20))
     axes.set_yscale("log")
-    axes.set(xlim=(0, max(ends)), ylim=(100 * LEAST_SHARE, 100))
+    axes.set(xlim=(0, max(ends)), ylim=(100 * LEAST_SHARE, 130))
     axes.set(xlabel="vividness: distance from grey (ab units)", ylabel=label)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.grid(True)

@@ -17,7 +17,7 @@ from .results import ColourScores, Cost, Evaluation, Interval, JudgeScores, Sema
 
 COLOUR_COLUMNS = {
     "AuC": "auc",
-    "rebalanced": "rebalanced_auc",
+    "rebalanced AuC": "rebalanced_auc",
     "gain over grey": "rebalanced_gain",
     "gain@1": "gain_at_1",
     "at scale": "gain_scale",
@@ -25,7 +25,7 @@ COLOUR_COLUMNS = {
     "PSNR": "psnr",
     "SSIM": "ssim",
     "colourfulness": "colourfulness",
-    "absolute form": "absolute_colourfulness",
+    "colourfulness, absolute form": "absolute_colourfulness",
 }
 SEMANTIC_COLUMNS = {
     "top-1 %": "top_1",
@@ -40,7 +40,7 @@ LEGEND = (
     "latter. gain@1: that gain at the largest chroma scale (0, 0.1 .. 1.5) at which plain AuC is no lower than grey's "
     "minus 1; no yardstick for truth, whose colours it exaggerates. RMSE: root of the mean squared distance in the ab "
     "plane. PSNR (dB) and SSIM (0 to 1): of the sRGB picture, means over photographs. Colourfulness: Hasler and "
-    "Suesstrunk, signed opponents; absolute form: with |R-G|. [95% interval, paired bootstrap over photographs]"
+    "Suesstrunk; absolute form: with |R-G| in place of R-G. [95% interval, paired bootstrap over photographs]"
 )
 JUDGE_LEGEND = (
     "Frechet distance: between the features of the coloured and the original photographs; it is not an FID. Machine "

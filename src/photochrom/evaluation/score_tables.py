@@ -11,6 +11,7 @@ from .results import Evaluation, Interval, SemanticScores, SystemResult
 
 MISSING = "–"
 NAMED = 3  # photographs of one reason that are named; the others are counted
+FEW_LABELLED = 100  # below so many photographs the classifier's figures are a first impression
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Cell:
 @dataclass(frozen=True)
 class Column:
     """A figure of every system. better: "higher", "lower" or "" where neither is; path: of SystemResult's fields, with
-    points between; digits: after the point; per: what the field is divided by; below: what else is said of it."""
+    points between; digits: after the point; per: what the field is divided by; below: what else is said of it; shown:
+    whether it means anything for a system."""
 
     title: str
     unit: str
@@ -33,8 +35,11 @@ class Column:
     digits: int = 1
     per: float = 1
     below: Callable[[SystemResult], str] = lambda system: ""
+    shown: Callable[[SystemResult], bool] = lambda system: True
 
     def cell(self, system: SystemResult) -> Cell:
+        if not self.shown(system):
+            return Cell(MISSING)
         value: Any = system
         for name in self.path.split("."):
             value = None if value is None else getattr(value, name)
@@ -48,7 +53,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report. rows: (system, its cells); legend: what the columns mean; missing: why some are empty."""
+    """A table of the report. rows: (system, its cells); legend: what the columns mean; missing: why some are empty;
+    caution: why to take the figures with care, "" if there is no reason."""
 
     title: str
     sentence: str
@@ -56,6 +62,12 @@ class Table:
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
     legend: tuple[tuple[str, str], ...]
     missing: tuple[str, ...] = ()
+    caution: str = ""
+
+
+def is_baseline(system: SystemResult, *names: str) -> bool:
+    """Whether it is a baseline of one of these names; a model may be called the same."""
+    return system.kind == "baseline" and system.name in names
 
 
 def number(value: float, digits: int = 1) -> str:
@@ -105,7 +117,8 @@ def _nearness(evaluation: Evaluation) -> Table:
         Column("rebalanced AuC", "%", "higher", "colour.rebalanced_auc"),
         Column("gain over grey", "points", "higher", "colour.rebalanced_gain"),
         Column("gain@1", "points", "higher", "colour.gain_at_1",
-               below=lambda s: f" at ×{s.colour.gain_scale:.1f}"),
+               shown=lambda s: not is_baseline(s, "truth")),
+        Column("at scale", "×", "", "colour.gain_scale", shown=lambda s: not is_baseline(s, "truth", "grey")),
         Column("RMSE", "ab units", "lower", "colour.rmse_ab"),
         Column("PSNR", "dB", "higher", "colour.psnr"),
         Column("SSIM", "0 to 1", "higher", "colour.ssim", 3),
@@ -115,19 +128,27 @@ def _nearness(evaluation: Evaluation) -> Table:
                 "grey, so grey alone scores high"),
         ("rebalanced AuC", "the same, with every colour counting alike however rare it is"),
         ("gain over grey", "rebalanced AuC minus that of leaving the photographs grey"),
-        ("gain@1", "that gain at the largest factor (× the colours' strength, 0 to 1.5) at which AuC stays within 1 "
-                   "point of grey's: it cannot be had by merely colouring boldly"),
-        ("RMSE", "typical distance from the true colour, in CIE ab units"),
+        ("gain@1, at scale", "that gain with the colours made weaker or stronger: at the largest scale (0 to 1.5 times "
+                             "as strong) at which AuC stays within 1 point of grey's. It cannot be had by merely "
+                             "colouring boldly"),
+        ("RMSE", "typical distance from the true colour: the root of the mean squared one"),
         ("PSNR, SSIM", "likeness of the coloured and the original picture, mean over photographs; the lightness is the "
                        "original's, so both are high even in grey"),
     )  # fmt: skip
+    missing: tuple[str, ...] = ()
+    if any(is_baseline(s, "truth") for s in evaluation.systems):
+        missing += ("gain@1 of truth: it is no yardstick there, since the scale would exaggerate the true colours",)
+    if any(is_baseline(s, "grey") for s in evaluation.systems):
+        missing += ("at scale of grey: grey is grey at any scale",)
     return _table(
         evaluation,
         "How near the true colours",
-        "Read across a row: a system is better the nearer its figures are to the row of truth and the farther above "
-        "the row of grey, where those were measured.",
+        "Read down a column: a system is the better the nearer its figure is to that of truth, which is as good as can "
+        "be. One that is no nearer than grey gains nothing by its colours there. (The baselines grey and truth stand "
+        "here if they were asked for.)",
         columns,
         legend,
+        missing,
     )
 
 
@@ -139,13 +160,19 @@ def _vividness(evaluation: Evaluation) -> Table:
         Column("originals, absolute form", "", "", "colour.original_absolute_colourfulness"),
     )
     legend = (
-        ("colourfulness", "Hasler and Süsstrunk's M3 (2003), with signed opponents, mean over photographs; 0 is grey"),
-        ("absolute form", "the same with |R − G| and |(R + G) / 2 − B|, as many published figures have it"),
+        (
+            "colourfulness",
+            "how strong and how varied the colours of a picture are (Hasler and Süsstrunk's M3, 2003, of "
+            "the differences R − G and (R + G) / 2 − B between a pixel's red, green and blue), mean over "
+            "photographs. Grey is about 0: rounding to 8 bits leaves a trace of colour",
+        ),
+        ("absolute form", "the same of |R − G| and |(R + G) / 2 − B|, as many published figures have it"),
     )
     return _table(
         evaluation,
         "How vivid",
-        "The nearer to the originals' figure, the more natural; far below it is washed out, far above it garish.",
+        "Far below the originals' figure the photographs look dull, far above it garish. It does not tell whether the "
+        "colours are right: those of another photograph (random) are nearly as vivid as the true ones.",
         columns,
         legend,
     )
@@ -162,7 +189,7 @@ def _recognition(evaluation: Evaluation) -> Table:
         columns += (
             Column("top-1", "%", "higher", "semantic.top_1"),
             Column("top-5", "%", "higher", "semantic.top_5"),
-            Column("log-probability", "nats", "higher", "semantic.log_probability", 3),
+            Column("log-probability", "0 is certain", "higher", "semantic.log_probability", 3),
             Column("won back", "%", "higher", "semantic.share"),
             Column("won back, top-1", "%", "higher", "semantic.top_1_share"),
         )
@@ -170,9 +197,12 @@ def _recognition(evaluation: Evaluation) -> Table:
             ("top-1, top-5", f"how often {evaluation.classifier}, a classifier of ImageNet, names what the photograph "
                              f"shows, first or among its first five; {evaluation.labelled} labelled photographs. One "
                              "that was trained on these photographs flatters all rows"),
-            ("log-probability", "how sure it is of the right answer, mean; finer than top-1 on few photographs"),
+            ("log-probability", "how sure it is of the right answer, mean: the natural logarithm of the probability it "
+                                "gives it, 0 where that is certain, −0.7 at one in two, −2.3 at one in ten. Finer than "
+                                "top-1 on few photographs"),
             ("won back", "the share of what it loses without colour (grey is 0, the original 100), by log-probability "
-                         "and by top-1"),
+                         "and by top-1. Below 0 the colours mislead it. There is no interval where grey loses nothing "
+                         "in some of the sets of photographs that are drawn for it"),
         )  # fmt: skip
         if any(s.semantic and not math.isfinite(s.semantic.top_1_share.value) for s in systems):
             missing += ("won back, top-1: the classifier does no better in colour than in grey, so there is no gap",)
@@ -186,12 +216,16 @@ def _recognition(evaluation: Evaluation) -> Table:
         missing += ("recognition by a classifier was not measured: it needs labels and a classifier",)
     if distance:
         columns += (Column("Fréchet distance", "", "lower", "frechet", 2),)
-        legend += (("Fréchet distance", "between the coloured and the original photographs in the features of "
-                                        f"{evaluation.classifier}; not comparable with FID"),)  # fmt: skip
+        legend += (("Fréchet distance", "how far the coloured photographs, all together, are from the originals in "
+                                        f"what {evaluation.classifier} sees in them (its features); 0 is alike. Not "
+                                        "comparable with FID, the same of another network"),)  # fmt: skip
         if any(s.frechet is None for s in systems):
             missing += ("Fréchet distance: not measured for this system",)
     else:
-        missing += ("the Fréchet distance was not measured: it needs a classifier and more than 5,000 photographs",)
+        missing += (
+            "the Fréchet distance, how far the coloured photographs are from the originals all together, was not "
+            "measured: it needs a classifier and more than 5,000 photographs",
+        )
     if judged:
         columns += (Column("fooled the machine", "%", "higher", "judge.error"),)
         legend += (("fooled the machine", "errors of a small classifier that was trained to tell coloured from real "
@@ -210,7 +244,11 @@ def _recognition(evaluation: Evaluation) -> Table:
         missing,
     )
     ends = tuple((name, tuple(each.end(scores) for each in columns)) for name, scores in evaluation.ends.items())
-    return replace(table, rows=ends + table.rows)
+    caution = ""
+    if classified and evaluation.labelled < FEW_LABELLED:
+        many = f"{evaluation.labelled} labelled photograph{'' if evaluation.labelled == 1 else 's'}"
+        caution = f"Only {many}: take the classifier's figures, won back above all, as a first impression."
+    return replace(table, rows=ends + table.rows, caution=caution)
 
 
 def _costs(evaluation: Evaluation) -> Table | None:
@@ -239,10 +277,10 @@ def _threads(count: int) -> str:
 
 
 def listed(reasons: dict[str, str], named: int = NAMED) -> str:
-    """Photographs by what is the matter: how many, why, and the first few by name."""
+    """Photographs by what is the matter: how many, why (a reason's first line), and the first few by name."""
     groups: dict[str, list[str]] = {}
     for name, why in reasons.items():
-        groups.setdefault(why, []).append(name)
+        groups.setdefault(why.strip().partition("\n")[0].rstrip(), []).append(name)
     return "; ".join(
         f"{len(names)} {why}: {', '.join(names[:named])}{', …' if len(names) > named else ''}"
         for why, names in groups.items()

@@ -26,12 +26,13 @@ EPS = 1e-8  # of the batch norms: no more than what keeps a constant channel fro
 @dataclass(frozen=True)
 class ProbeSettings:
     """epochs: visits of each training photograph; lr: the first learning rate, which falls to 0 along a cosine;
-    momentum and weight_decay: of the stochastic gradient descent."""
+    momentum and weight_decay (per step and unit of lr): of the stochastic gradient descent. The defaults were chosen on
+    a validation split of 60 classes of 64-pixel photographs, 120 each."""
 
-    epochs: int = 20
-    lr: float = 0.01
+    epochs: int = 10
+    lr: float = 1e-3
     momentum: float = 0.9
-    weight_decay: float = 1e-3
+    weight_decay: float = 0.1
 
     def __post_init__(self) -> None:
         if self.epochs < 1:

@@ -22,12 +22,14 @@ from torch import Tensor, nn
 
 from .. import ab_bins
 from ..errors import DataError, ModelError, RecipeError, SettingError
+from ..nets.alexnet import LAYERS as ALEXNET
 from ..nets.alexnet import AlexNet
 from ..nets.eccv16 import BLOCKS, ECCV16
 from ..nets.lite import STAGES, Encoder, Lite, SamePadConv
 from ..training.checkpoints import read_checkpoint
 from ..training.export import load_checkpoint
 from ..training.foreign import read_network
+from ..training.foreign_file import read_tensors
 from ..training.initialisation import initialise
 from ..training.lab_torch import rgb_to_lab
 from ..training.networks import build_network
@@ -39,6 +41,7 @@ Walk = Iterator[tuple[str, Tensor]]
 
 PUBLISHED_SIZE = 192  # pixels; the paper's networks learnt on crops of 176 (section 3): the next multiple of 32
 IMAGENET_SIZE = 224  # pixels; EfficientNet-lite0's
+_FC7 = "fc7.0.weight"  # a key that only alexnet has
 _FOREIGN = (".pth", ".pt", ".safetensors")
 
 
@@ -88,13 +91,14 @@ def load_trunk(path: Path, averaged: bool = True) -> Trunk:
     """The trunk of a checkpoint, in eval mode.
 
     path: a run's folder or a .ckpt file of `photochrom train`; or a .pth or .safetensors file of eccv16 (the authors'
-    published one, or photochrom's own). averaged: the averaged weights, where the run kept some; else those of the
-    last step. Raises DataError or ModelError naming the file: not there, damaged, an ONNX model, a network without
-    named stages.
+    published one, or photochrom's own) or of alexnet (as `photochrom export` writes it); such a file does not say at
+    which size it was trained, and size is PUBLISHED_SIZE. averaged: the averaged weights, where the run kept some; else
+    those of the last step. Raises DataError or ModelError naming the file: not there, damaged, an ONNX model, a network
+    without named stages.
     """
     if path.suffix == ".onnx":
         raise ModelError(
-            f"{path}: is an ONNX model, which shows no stages; expected a run's folder, a .ckpt file, or eccv16's "
+            f"{path}: is an ONNX model, which shows no stages; expected a run's folder, a .ckpt file, or "
             "weights as .pth or .safetensors: give what it was exported from"
         )
     if path.suffix in _FOREIGN:
@@ -116,7 +120,7 @@ def untrained_trunk(
     2016, see training/initialisation.py) on `batch`, lightness [N, 1, H, W] of some dozens of photographs. What the
     settings say of weights to start from is left aside. Raises SettingError; ModelError without named stages.
 
-    The Gaussians have He's variance. The paper's have the standard deviation 0.01; up to the scale of the features,
+    The Gaussians have He's variance. AlexNet's have the standard deviation 0.01; up to the scale of the features,
     which a probe's batch norm takes out, both are the same in a network of ReLUs, but 0.01 would shrink to nothing.
     """
     if initialisation not in get_args(Initialisation):
@@ -220,14 +224,35 @@ def _load_run(path: Path, averaged: bool) -> tuple[nn.Module, int, Network]:
 
 
 def _load_foreign(path: Path) -> Trunk:
+    state = read_tensors(path)
+    if _FC7 in state:
+        return _load_alexnet(path, state)
     found = read_network(path)
     if found.kind != "eccv16":
         raise ModelError(
             f"{path}: holds {found.kind}, which takes hints of colour beside the lightness and has no named stages "
-            "here; expected eccv16"
+            "here; expected eccv16 or alexnet"
         )
     settings = Network(name="eccv16", width=found.width)
     return Trunk(found.network.float().requires_grad_(True), _label(settings), PUBLISHED_SIZE, settings).eval()
+
+
+def _load_alexnet(path: Path, state: dict[str, Tensor]) -> Trunk:
+    """As `photochrom export` writes it, with batch norm or with batch norm absorbed."""
+    wide = state[_FC7].shape[0] if state[_FC7].ndim else 0
+    if not 1 <= wide <= 2 * ALEXNET["fc7"][0]:
+        raise ModelError(
+            f"{path}: {_FC7} has {wide} channels; expected those of alexnet, {ALEXNET['fc7'][0]} at width 1"
+        )
+    settings = Network(name="alexnet", width=wide / ALEXNET["fc7"][0])
+    network = AlexNet(settings.width, batch_norm=any(key.endswith("running_mean") for key in state))
+    try:
+        network.load_state_dict(state)
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(f"{path}: not alexnet's weights ({str(error).splitlines()[-1].strip()})") from error
+    if bad := next((key for key, value in state.items() if not bool(torch.isfinite(value.float()).all())), None):
+        raise ModelError(f"{path}: {bad} has values that are no finite numbers; the file is damaged")
+    return Trunk(network, _label(settings), PUBLISHED_SIZE, settings).eval()
 
 
 def _label(settings: Network) -> str:

@@ -7,7 +7,7 @@ pairs, vigilance pairs and void pairs never count.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,11 @@ from ..errors import DataError
 from .plan import Study
 from .records import Trial
 from .statistics import crossed_interval, participant_interval
+from .wording import counted
 
 VIGILANCE_RIGHT = 0.75  # a participant must be right on this share of their vigilance pairs: on 3 of 4
 LEAST_ANSWERED = 0.5  # ... and must have answered this share of the test: 20 of 40 pairs
+LEFT_EARLY, INATTENTIVE, WRONG_TIME = "left early", "vigilance", "wrong time"  # the rules, by name
 RANKING_WEIGHT = 2  # judgements at the algorithm's own rate that the ranking adds to each photograph's
 
 
@@ -77,8 +79,8 @@ class AlgorithmResult:
     """What was found about one algorithm.
 
     main: the figure to quote, without excluded participants and without flagged pairs; with_flagged: with pairs whose
-    time of showing was wrong or unknown; with_everyone: with those and with excluded participants, too. The rest is
-    of the participants who count; reaction times and photographs are of the answers behind `main`.
+    time of showing was wrong or unknown; with_everyone: with those and with excluded participants, too. From `joined`
+    to `vigilance` all participants are counted; reaction times and photographs are of the answers behind `main`.
     """
 
     algorithm: str
@@ -87,10 +89,14 @@ class AlgorithmResult:
     with_flagged: Share
     with_everyone: Share
     joined: int  # participants who answered or saw anything
-    excluded: int
-    flagged: int  # answered pairs of the test that were flagged, of participants who count
-    void: int  # pairs that a reload made void, of participants who count
-    vigilance: Vigilance  # of all participants
+    excluded: int  # by one of the three rules:
+    left_early: int
+    inattentive: int
+    wrong_time: int
+    answered: int  # pairs of the test, vigilance pairs among them
+    flagged: int  # of those, how many were shown for a wrong time
+    void: int  # pairs of the test that a reload made void
+    vigilance: Vigilance
     right_times: Times
     wrong_times: Times
     photographs: tuple[Judged, ...]  # those that fooled most first
@@ -102,7 +108,7 @@ class Exclusion:
 
     participant: str
     algorithm: str
-    rule: str  # "left early" or "vigilance"
+    rule: str  # LEFT_EARLY, INATTENTIVE or WRONG_TIME
     found: str
 
 
@@ -141,28 +147,40 @@ def analyse(study: Study, trials: Sequence[Trial], seed: int = 0) -> Analysis:
         trials=sum(_counts(trial) for trial in trials),
         first_answer=times[0] if times else None,
         last_answer=times[-1] if times else None,
-        algorithms=tuple(_result(study, name, trials, set(exclusions), seed) for name in study.algorithms),
+        algorithms=tuple(_result(study, name, trials, exclusions, seed) for name in study.algorithms),
         exclusions=tuple(exclusions.values()),
     )
 
 
 def rules(study: Study) -> list[str]:
     """Who does not count, in words."""
-    least = f"fewer than {LEAST_ANSWERED * study.test:g} of the {study.test} pairs of the test answered (left early)"
-    vigilance = f"fewer than {VIGILANCE_RIGHT:.0%} of the answered vigilance pairs right, or none answered (vigilance)"
-    return [least, vigilance] if study.vigilance else [least]
+    least = f"fewer than {LEAST_ANSWERED * study.test:g} of the {study.test} pairs of the test answered ({LEFT_EARLY})"
+    vigilance = f"fewer than {VIGILANCE_RIGHT:.0%} of the answered vigilance pairs right, flagged ones left out"
+    no_time = "every answered vigilance pair flagged, so that nothing tells whether they looked"
+    if not study.vigilance:
+        return [least]
+    return [least, f"{vigilance}, or none answered ({INATTENTIVE})", f"{no_time} ({WRONG_TIME})"]
 
 
 def _exclusion(study: Study, session: Sequence[Trial]) -> Exclusion | None:
     judged = [trial for trial in session if trial.state == "answered" and trial.kind != "practice"]
+    vigilance = [trial for trial in judged if trial.kind == "vigilance"]
     # Whoever could not see a pair for its full time is not blamed for the answer.
-    vigilance = [trial for trial in judged if trial.kind == "vigilance" and not trial.flagged]
-    right = sum(not _is_fooled(trial) for trial in vigilance)
+    timely = [trial for trial in vigilance if not trial.flagged]
+    right = sum(not _is_fooled(trial) for trial in timely)
     who = session[0].participant, session[0].algorithm
     if len(judged) < LEAST_ANSWERED * study.test:
-        return Exclusion(*who, "left early", f"answered {len(judged)} of {study.test} pairs")
-    if study.vigilance and (not vigilance or right < VIGILANCE_RIGHT * len(vigilance)):
-        return Exclusion(*who, "vigilance", f"right on {right} of {len(vigilance)} vigilance pairs")
+        return Exclusion(*who, LEFT_EARLY, f"answered {len(judged)} of {counted(study.test, 'pair')}")
+    if not study.vigilance:
+        return None
+    if not vigilance:
+        return Exclusion(*who, INATTENTIVE, f"answered none of {counted(study.vigilance, 'vigilance pair')}")
+    if not timely:
+        flagged = sum(trial.flagged for trial in judged)
+        found = f"{flagged} of {counted(len(judged), 'pair')} shown for a wrong time"
+        return Exclusion(*who, WRONG_TIME, f"{found}, all vigilance pairs ({len(vigilance)}) among them")
+    if right < VIGILANCE_RIGHT * len(timely):
+        return Exclusion(*who, INATTENTIVE, f"right on {right} of {counted(len(timely), 'vigilance pair')}")
     return None
 
 
@@ -174,13 +192,16 @@ def _is_fooled(trial: Trial) -> bool:
     return trial.chosen != trial.real_side
 
 
-def _result(study: Study, algorithm: str, trials: Sequence[Trial], excluded: set[str], seed: int) -> AlgorithmResult:
+def _result(
+    study: Study, algorithm: str, trials: Sequence[Trial], exclusions: Mapping[str, Exclusion], seed: int
+) -> AlgorithmResult:
     own = [trial for trial in trials if trial.algorithm == algorithm]
-    kept = [trial for trial in own if trial.participant not in excluded]
-    answered = [trial for trial in kept if _counts(trial)]
+    answered = [trial for trial in own if trial.participant not in exclusions and _counts(trial)]
     main = [trial for trial in answered if not trial.flagged]
-    vigilance = [t for t in own if t.kind == "vigilance" and t.state == "answered" and not t.flagged]
+    judged = [trial for trial in own if trial.kind != "practice" and trial.state == "answered"]
+    vigilance = [trial for trial in judged if trial.kind == "vigilance" and not trial.flagged]
     joined = {trial.participant for trial in own}
+    rule = Counter(exclusions[each].rule for each in joined if each in exclusions)
     return AlgorithmResult(
         algorithm=algorithm,
         note=study.notes.get(algorithm, ""),
@@ -188,9 +209,13 @@ def _result(study: Study, algorithm: str, trials: Sequence[Trial], excluded: set
         with_flagged=_share(answered, seed),
         with_everyone=_share([trial for trial in own if _counts(trial)], seed),
         joined=len(joined),
-        excluded=len(joined & excluded),
-        flagged=len(answered) - len(main),
-        void=sum(trial.state == "void" for trial in kept),
+        excluded=rule.total(),
+        left_early=rule[LEFT_EARLY],
+        inattentive=rule[INATTENTIVE],
+        wrong_time=rule[WRONG_TIME],
+        answered=len(judged),
+        flagged=sum(trial.flagged for trial in judged),
+        void=sum(trial.state == "void" and trial.kind != "practice" for trial in own),
         vigilance=Vigilance(sum(not _is_fooled(trial) for trial in vigilance), len(vigilance)),
         right_times=_times(trial for trial in main if not _is_fooled(trial)),
         wrong_times=_times(trial for trial in main if _is_fooled(trial)),

@@ -1,6 +1,7 @@
 """The raw answers of a study as a file, JSON or CSV: one record a pair, with the fields of records.Trial.
 
-Both forms hold the same and are read with the same checks; a damaged file is refused whole, with the place named.
+Both forms hold the same and are read with the same checks; a damaged file is refused whole, with the place named, and
+so are the answers of another study: the file says whose they are (plan.Study.identity).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import csv
 import io
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -16,38 +18,45 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ..atomic_file import part_file
-from ..errors import DataError, SettingError
+from ..errors import DataError, OutputError, SettingError
 from .records import Kind, Side, State, Trial
 
 FORMAT = "photochrom-answers-1"
-COLUMNS = tuple(each.name for each in fields(Trial))
+FIELDS = tuple(each.name for each in fields(Trial))
+COLUMNS = ("study", *FIELDS)  # of CSV, where every row says of which study it is
 SUFFIXES = (".json", ".csv")
 
 
-def write(target: Path, trials: Iterable[Trial], *, overwrite: bool = False) -> None:
-    """The answers as JSON or CSV, by the target's ending. Raises SettingError for another ending, OutputError."""
-    writers = {".json": write_json, ".csv": write_csv}
-    if target.suffix.lower() not in writers:
+def write(target: Path, trials: Iterable[Trial], study: str, *, overwrite: bool = False) -> None:
+    """The answers as JSON or CSV, by the target's ending, whole or not at all.
+
+    study: the identity of the study that they are of. Raises SettingError for another ending, and OutputError, also
+    for an existing file.
+    """
+    texts = {".json": json_text, ".csv": csv_text}
+    if target.suffix.lower() not in texts:
         raise SettingError(f"{target}: ends in {target.suffix!r}; expected {' or '.join(SUFFIXES)}")
-    writers[target.suffix.lower()](target, trials, overwrite=overwrite)
-
-
-def write_json(target: Path, trials: Iterable[Trial], *, overwrite: bool = False) -> None:
-    """The answers as JSON, whole or not at all. Raises OutputError, also for an existing file."""
-    found = {"format": FORMAT, "trials": [asdict(trial) for trial in trials]}
+    if not overwrite and os.path.lexists(target) and not target.is_dir():  # part_file's own advice is of other commands
+        raise OutputError(target, "the output exists already", "use --overwrite, or another name with -o")
+    text = texts[target.suffix.lower()](trials, study)
     with part_file(target, overwrite) as part:
-        part.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
 
 
-def write_csv(target: Path, trials: Iterable[Trial], *, overwrite: bool = False) -> None:
-    """The answers as CSV, a column a field, an empty cell for what is not there. Raises OutputError as write_json."""
+def json_text(trials: Iterable[Trial], study: str) -> str:
+    """The answers as JSON."""
+    found = {"format": FORMAT, "study": study, "trials": [asdict(trial) for trial in trials]}
+    return json.dumps(found, indent=1, allow_nan=False) + "\n"
+
+
+def csv_text(trials: Iterable[Trial], study: str) -> str:
+    """The answers as CSV, a column a field, an empty cell for what is not there."""
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(COLUMNS)
     for trial in trials:
-        writer.writerow(_text(value) for value in asdict(trial).values())
-    with part_file(target, overwrite) as part:
-        part.write_text(lines.getvalue(), encoding="utf-8")
+        writer.writerow((study, *(_text(value) for value in asdict(trial).values())))
+    return lines.getvalue()
 
 
 def _text(value: Any) -> str:
@@ -56,19 +65,20 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def read(path: Path) -> list[Trial]:
-    """The answers in a JSON or CSV file, as exported.
+def read(path: Path, study: str) -> list[Trial]:
+    """The answers in a JSON or CSV file, as exported, of the study of this identity.
 
-    Raises DataError naming the place: for unknown or missing fields, values out of their range, records that
-    contradict themselves, two records of one participant and position, a participant with two algorithms.
+    Raises DataError naming the place: for answers of another study, unknown or missing fields, values out of their
+    range, records that contradict themselves, two records of one participant and position, a participant with two
+    algorithms.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected answers that photochrom study export wrote")
-    readers: dict[str, Callable[[Path], Iterator[tuple[str, dict[str, Any]]]]] = {".json": _json, ".csv": _csv}
+    readers: dict[str, Callable[[Path, str], Iterator[tuple[str, dict[str, Any]]]]] = {".json": _json, ".csv": _csv}
     if path.suffix.lower() not in readers:
         raise DataError(f"{path}: ends in {path.suffix!r}; expected {' or '.join(SUFFIXES)}")
     trials = []
-    for place, values in readers[path.suffix.lower()](path):
+    for place, values in readers[path.suffix.lower()](path, study):
         try:
             trials.append(_trial(values))
         except ValueError as error:
@@ -94,20 +104,30 @@ def check(trials: Iterable[Trial], source: str) -> None:
             raise DataError(f"{source}: {found}; expected one a session")
 
 
-def _json(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _expect_study(place: str, found: Any, study: str) -> None:
+    """Raise DataError, naming the place, unless `found` is the identity of the study that was asked for."""
+    if not isinstance(found, str) or found == "":
+        raise DataError(f"{place}: does not say of which study it is; expected {study}: damaged, export it again")
+    if found != study:
+        expected = f"expected those of {study}: use the folder of the study that they were exported from"
+        raise DataError(f"{place}: the answers are of another study ({found}); {expected}")
+
+
+def _json(path: Path, study: str) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable ({error}); expected JSON as photochrom study export wrote it") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("trials"), list):
         raise DataError(f"{path}: no answers in it; expected an object with format {FORMAT!r} and a list of trials")
+    _expect_study(str(path), found.get("study"), study)
     for number, values in enumerate(found["trials"], 1):
         if not isinstance(values, dict):
             raise DataError(f"{path}, record {number}: {values!r}; expected an object")
         yield f"record {number}", values
 
 
-def _csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _csv(path: Path, study: str) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as lines:  # spreadsheets write a byte order mark
             rows = csv.DictReader(lines, strict=True)
@@ -119,6 +139,7 @@ def _csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 if None in row or None in row.values():
                     found = "more" if None in row else "fewer"
                     raise DataError(f"{path}, {place}: {found} cells than columns; expected {len(COLUMNS)}")
+                _expect_study(f"{path}, {place}", row.pop("study"), study)
                 yield place, {name: _parsed(name, text) for name, text in row.items()}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not readable ({error}); expected CSV as photochrom study export wrote it") from error
@@ -140,9 +161,9 @@ def _parsed(name: str, text: str) -> Any:
 
 def _trial(values: dict[str, Any]) -> Trial:
     """A record, checked; ValueError says what was found and expected."""
-    if set(values) != set(COLUMNS):
-        odd = sorted(set(values) ^ set(COLUMNS))
-        raise ValueError(f"fields {', '.join(odd)} are unknown or missing; expected {', '.join(COLUMNS)}")
+    if set(values) != set(FIELDS):
+        odd = sorted(set(values) ^ set(FIELDS))
+        raise ValueError(f"fields {', '.join(odd)} are unknown or missing; expected {', '.join(FIELDS)}")
     for name in ("participant", "algorithm", "photograph"):
         _expect(name, values[name], isinstance(values[name], str) and values[name] != "", "a text")
     position = values["position"]

@@ -19,17 +19,20 @@ from numpy.typing import NDArray
 
 from ..atomic_file import output_error
 from ..errors import DataError, OutputError, PhotochromError, PhotoError, SettingError
-from ..evaluation.baselines import RandomColours
+from ..evaluation.baselines import RandomColours, Truth
 from ..evaluation.photographs import Photograph, read_crop
 from ..evaluation.semantic import merged
 from ..evaluation.systems import System
 from .pictures import picture_file, write_picture
 from .plan import FILE, PICTURES, RANDOM, REAL, Study, to_json
+from .wording import counted
 
 NEAR_GREY = 5.0  # ab units: the paper calls a photograph grey if no |a| and no |b| is above it
 COLOURED = 0.05  # ... and here if fewer of its pixels are: a few specks of colour, or noise, make no colour photograph
 GREY_RULE = f"fewer than {COLOURED:.0%} of its pixels have |a| or |b| above {NEAR_GREY:g}"
 RANDOM_NOTE = "the colours of another photograph of the study, drawn by the seed"
+TRUTH_NOTE = "a control: both pictures are the real photograph, so that people can only guess"
+BASELINES = ("constant", "lightness-table", "random", "truth")  # of evaluation.baselines, those that people can judge
 MOST_FAILURES = 20  # in a row: then the model is at fault and not a photograph
 
 Progress = Callable[[int, int], None]
@@ -57,6 +60,15 @@ class Settings:
         return self.practice + self.test + self.spares
 
 
+def check_baselines(names: Sequence[str]) -> None:
+    """Raise SettingError for a baseline that makes no study: grey, or one that does not exist."""
+    for name in names:
+        if name not in BASELINES:
+            why = " (colour beside plain grey gives itself away, and every answer would be right)"
+            found = f"baseline is {name!r}{why if name == 'grey' else ''}"
+            raise SettingError(f"{found}; expected one of {', '.join(BASELINES)}")
+
+
 def build_study(
     paths: Sequence[Path],
     systems: Sequence[System],
@@ -79,12 +91,12 @@ def build_study(
         raise SettingError(f"limit is {settings.limit}; expected at least {_needs(settings)}")
     if os.path.lexists(target):
         raise OutputError(target, "exists already", "choose another folder with -o; a study is never overwritten")
-    if len(paths) < settings.needed:
-        raise DataError(f"{folder}: {len(paths)} photographs; expected at least {_needs(settings)}")
     names = algorithm_names([system.name for system in systems])
     order = np.random.default_rng(settings.seed).permutation(len(paths))
     with _whole_folder(target) as unfinished:
         makers = {name: system for name, system in zip(names, systems, strict=True) if name != RANDOM}
+        if len(paths) < settings.needed:  # then they are looked at only, to say what else is wrong with them
+            makers = {}
         album = _Album(folder, unfinished, makers, settings)
         for done, i in enumerate(order, 1):
             album.add(paths[i])
@@ -95,6 +107,7 @@ def build_study(
             raise DataError(f"{folder}: {album.found()}; expected at least {_needs(settings)}")
         album.add_random_colours()
         notes = {name: system.note for name, system in zip(names, systems, strict=True) if system.note}
+        notes |= {name: TRUTH_NOTE for name, system in zip(names, systems, strict=True) if isinstance(system, Truth)}
         if RANDOM in names:
             notes[RANDOM] = RANDOM_NOTE
         study = Study(
@@ -180,7 +193,8 @@ class _Album:
 
     def found(self) -> str:
         """What was found so far, for a person."""
-        found = f"{len(self.taken)} photographs can be used of {len(self.taken) + len(self.left_out)}"
+        total = counted(len(self.taken) + len(self.left_out), "photograph")
+        found = f"{total}, of which {len(self.taken)} can be used"
         examples = "; ".join(f"{name} is {reason}" for name, reason in list(self.left_out.items())[:3])
         return f"{found} ({summary(self.left_out)}: {examples})" if self.left_out else found
 

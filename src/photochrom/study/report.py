@@ -19,6 +19,7 @@ from ..evaluation.paper import TABLE_1
 from .analysis import AlgorithmResult, Analysis, Range, Share, rules
 from .plan import Study
 from .report_page import page
+from .wording import counted
 
 JSON, CSV, HTML = "report.json", "report.csv", "report.html"
 FORMAT = "photochrom-study-report-1"
@@ -100,6 +101,10 @@ def _row(result: AlgorithmResult) -> dict[str, Any]:
     row |= {
         "joined": result.joined,
         "excluded": result.excluded,
+        "excluded_left_early": result.left_early,
+        "excluded_vigilance": result.inattentive,
+        "excluded_wrong_time": result.wrong_time,
+        "answered": result.answered,
         "flagged": result.flagged,
         "void": result.void,
         "vigilance_right": result.vigilance.right,
@@ -136,10 +141,11 @@ def lines(analysis: Analysis) -> list[str]:
 def _in_words(result: AlgorithmResult) -> str:
     share = result.main
     if share.share is None:
-        left_out = f" ({result.excluded} participants excluded)" if result.excluded else ""
+        left_out = f" ({counted(result.excluded, 'participant')} excluded)" if result.excluded else ""
         return f"no answers that count yet{left_out}"
     interval = _percent(share.over_both) if share.over_both else "no interval: fewer than two participants"
-    counts = f"{share.trials} trials by {share.participants} participants, {result.excluded} excluded"
+    people = counted(share.participants, "participant")
+    counts = f"{counted(share.trials, 'trial')} by {people}, {result.excluded} excluded"
     return f"taken for real in {100 * share.share:.1f}% ({interval}) of {counts}"
 
 

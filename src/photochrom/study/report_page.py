@@ -17,9 +17,11 @@ from .build import summary
 from .figure import shares_figure
 from .pictures import read_picture
 from .plan import REAL, Study
+from .wording import counted
 
 TEMPLATE = "report.html.jinja"
 SHOWN = 6  # photographs at each end of the ranking
+FEWEST_FOR_PER_CENT = 5  # answers about a photograph: below, a per cent would say more than they do
 NOTHING = "–"
 
 
@@ -52,17 +54,19 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "interval": interval, "times": times}
-    figure = shares_figure(analysis.algorithms).decode()
+    environment.filters |= {"percent": percent, "interval": interval, "times": times, "counted": counted}
+    drawn = any(each.main.share is not None for each in analysis.algorithms)
+    figure = shares_figure(analysis.algorithms).decode() if drawn else ""
     text = environment.get_template(TEMPLATE).render(
         analysis=analysis,
         study=study,
         dates=dates(analysis),
         rules=rules(study),
         ranking_weight=RANKING_WEIGHT,
+        fewest_for_per_cent=FEWEST_FOR_PER_CENT,
         left_out=summary(study.left_out),
         # Without its prolog, which has no place inside of a page; matplotlib made all of it.
-        figure=Markup(figure[figure.index("<svg") :]),
+        figure=Markup(figure[figure.index("<svg") :]) if drawn else None,
         galleries=[gallery for each in analysis.algorithms if (gallery := _gallery(each, study_folder))],
         paper=[row for row in TABLE_1 if row.taken_for_real is not None],
         command=command,

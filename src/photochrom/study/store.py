@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..errors import DataError, SettingError
 from .answers_file import check
+from .merging import Imported, Known, merge
 from .plan import FILE, RANDOM, Study
 from .records import Trial
 from .tables import METADATA, SCHEMA, participants, study_table, trials
@@ -42,15 +43,6 @@ class Participant:
     shown: int
     answered: int
     void: int
-
-
-@dataclass(frozen=True)
-class Imported:
-    """What an import did: participants and their trials added, participants left alone because they were there."""
-
-    participants: int
-    trials: int
-    left_alone: int
 
 
 class Store:
@@ -84,15 +76,8 @@ class Store:
 
     def trials(self) -> list[Trial]:
         """Every pair that was shown, participants in the order of joining. Pairs that nobody saw yet are left out."""
-        columns = [trials.c[name] for name in _TRIAL_COLUMNS]
         with self.read() as connection:
-            rows = connection.execute(
-                select(participants.c.identifier.label("participant"), participants.c.algorithm, *columns)
-                .join_from(trials, participants)
-                .where(trials.c.state != "pending")
-                .order_by(participants.c.id, trials.c.position)
-            ).mappings()
-            return [Trial(**row) for row in rows]
+            return _trials(connection)
 
     def participants(self) -> list[Participant]:
         """Everybody who consented, in the order of joining."""
@@ -118,33 +103,52 @@ class Store:
             return [Participant(**row) for row in rows]
 
     def import_trials(self, records: Iterable[Trial], study: Study) -> Imported:
-        """Add the trials of participants that are not here yet; all or nothing.
+        """Add the trials that are not here yet (merging.merge), all in one transaction.
 
-        Raises DataError if a trial is not of this study, or the records contradict each other (answers_file.check).
+        Raises DataError if a trial is not of this study, or the records contradict each other (answers_file.check):
+        then nothing was imported.
         """
         records = list(records)
         check(records, "the answers")
-        sessions: dict[str, list[Trial]] = {}
         for trial in records:
             if trial.photograph not in study.photographs or trial.algorithm not in study.algorithms:
                 found = f"photograph {trial.photograph} by {trial.algorithm}"
                 raise DataError(f"participant {trial.participant}: {found} is not of this study; nothing was imported")
-            if trial.state == "pending":
-                continue
-            sessions.setdefault(trial.participant, []).append(trial)
-        added = 0
         with _explained(self._engine), self.write() as connection:
-            known = set(connection.scalars(select(participants.c.identifier)))
-            new = {identifier: session for identifier, session in sessions.items() if identifier not in known}
-            for identifier, session in new.items():
-                key = connection.execute(
-                    participants.insert()
-                    .values(identifier=identifier, algorithm=session[0].algorithm)
-                    .returning(participants.c.id)
-                ).scalar_one()
-                connection.execute(trials.insert(), [_row(trial, key) for trial in session])
-                added += len(session)
-        return Imported(len(new), added, len(sessions) - len(new))
+            rows = connection.execute(select(participants)).all()
+            keys = {row.identifier: row.id for row in rows}
+            here = {row.identifier: Known(row.algorithm, is_served=row.number is not None) for row in rows}
+            for trial in _trials(connection):
+                here[trial.participant].trials[trial.position] = trial
+            plan = merge(records, here)
+            added = plan.added
+            for identifier, session in plan.new.items():
+                insert = participants.insert().values(identifier=identifier, algorithm=session[0].algorithm)
+                keys[identifier] = connection.execute(insert.returning(participants.c.id)).scalar_one()
+                added = added + session
+            if added:
+                connection.execute(trials.insert(), [_row(trial, keys[trial.participant]) for trial in added])
+            for trial in plan.finished:
+                place = (trials.c.participant_id == keys[trial.participant]) & (trials.c.position == trial.position)
+                connection.execute(trials.update().where(place).values(_row(trial, keys[trial.participant])))
+        number = len(added) + len(plan.finished)
+        return Imported(len(plan.new), number, plan.known, plan.contradictions, plan.withheld)
+
+    def find_participant(self, text: str) -> str:
+        """The identifier as it is stored, of one that a person typed, perhaps in capitals.
+
+        Raises DataError if there is no such participant.
+        """
+        wanted = text.strip()
+        with _explained(self._engine), self.read() as connection:
+            found = set(connection.scalars(select(participants.c.identifier)))
+        alike = [each for each in found if each.lower() == wanted.lower()]
+        if wanted in found:
+            return wanted
+        if len(alike) == 1:
+            return alike[0]
+        expected = "expected the identifier that the page showed them, such as k7m2-p9xq"
+        raise DataError(f"{self.name}: no participant {text!r}; {expected}")
 
     def delete_participant(self, identifier: str) -> int:
         """Remove a participant and all their trials for good; returns how many pairs they had been shown.
@@ -153,13 +157,10 @@ class Store:
         archived logs are its administrator's. The running number becomes free: the next participant gets it, which
         keeps the study balanced. Raises DataError if there is no such participant.
         """
+        identifier = self.find_participant(identifier)
         with _explained(self._engine):
             with self.write() as connection:
                 key = connection.scalar(select(participants.c.id).where(participants.c.identifier == identifier))
-                if key is None:
-                    raise DataError(
-                        f"{self.name}: no participant {identifier!r}; expected the identifier that the page showed them"
-                    )
                 of_them = trials.c.participant_id == key
                 shown = select(func.count()).select_from(trials).where(of_them, trials.c.state != "pending")
                 number = connection.scalar(shown) or 0
@@ -199,14 +200,14 @@ def open_store(source: str | Path, study: Study | None = None, *, create: bool =
     return Store(engine)
 
 
-def read_trials(source: str | Path) -> list[Trial]:
+def read_trials(source: str | Path, study: Study | None = None) -> list[Trial]:
     """Every pair that was shown to anybody: the answers at a database URL, in a study's folder, or in a SQLite file.
 
-    A study's folder without a database has none yet: []. Raises like open_store.
+    study: whose answers are expected. A study's folder without a database has none yet: []. Raises like open_store.
     """
     if not _is_url(source) and (Path(source) / FILE).is_file() and not (Path(source) / DATABASE).exists():
         return []
-    store = open_store(source)
+    store = open_store(source, study)
     try:
         with _explained(store._engine):
             return store.trials()
@@ -218,6 +219,18 @@ _TRIAL_COLUMNS = (
     "position", "kind", "photograph", "real_side", "state", "chosen", "shown_ms", "flagged", "reaction_ms",
     "answered_at",
 )  # fmt: skip
+
+
+def _trials(connection: Connection) -> list[Trial]:
+    """Every pair that was shown, participants in the order of joining."""
+    columns = [trials.c[name] for name in _TRIAL_COLUMNS]
+    rows = connection.execute(
+        select(participants.c.identifier.label("participant"), participants.c.algorithm, *columns)
+        .join_from(trials, participants)
+        .where(trials.c.state != "pending")
+        .order_by(participants.c.id, trials.c.position)
+    ).mappings()
+    return [Trial(**row) for row in rows]
 
 
 def _row(trial: Trial, participant: int) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 A pixel's loss cannot tell a green face from a green leaf that is one bin off. A frozen ImageNet classifier
 (EfficientNet-lite0) looks at the original and at the coloured photograph, and the loss is the Kullback-Leibler
-divergence between what it says of the two. No labels are needed. The evaluation's classifier is another one (EfficientNet-lite2).
+divergence between what it says of the two. No labels are needed. The evaluation's classifier is another one
+(EfficientNet-lite2).
 """
 
 from __future__ import annotations

@@ -7,6 +7,9 @@
 
 const REST_MS = 700; // between an answer and the next pair, at least
 const RETRY_MS = [1000, 2000, 4000, 8000]; // between attempts to reach the server
+const CHOICE_MS = 1500; // what people take to answer, to look at feedback, to read what comes before: for the estimate
+const FEEDBACK_MS = 1500;
+const READING_MS = 45000;
 const LATE_MS = 250; // if frames stop coming, a pair is hidden this long after its time, without a measurement
 
 const $ = (id) => document.getElementById(id);
@@ -266,7 +269,8 @@ async function session(progress) {
   while (progress.phase !== "done") {
     if (progress.phase !== phase) {
       phase = progress.phase;
-      await pause("Now it counts", "That was the practice. From here on you are not told whether you were right.");
+      await pause("Now it counts", "That was the practice. From here on you are not told whether you were right, and the "
+        + "next pair follows by itself.");
     }
     try {
       progress = await trial(progress);
@@ -283,10 +287,12 @@ async function main() {
   study = await ask("api/study", undefined, "It begins as soon as it is back.");
   document.title = study.title;
   fill("title", study.title);
-  const minutes = Math.ceil(((study.practice + study.test) * (study.shown_ms + 2500)) / 60000);
+  const pairs = (study.practice + study.test) * (REST_MS + study.shown_ms + CHOICE_MS);
+  const minutes = Math.ceil((READING_MS + pairs + study.practice * FEEDBACK_MS) / 60000);
   fill("minutes", minutes === 1 ? "a minute" : `${minutes} minutes`);
   fill("seconds", study.shown_ms === 1000 ? "one second" : `${study.shown_ms / 1000} seconds`);
-  const practice = `The first ${study.practice} pairs are practice: you are told whether you were right. Then follow`;
+  const practice = `The first ${study.practice} pairs are practice: you are told whether you were right, and go on `
+    + "with “Next pair”. Then follow";
   fill("practice", study.practice ? practice : "There are");
   fill("test", `${study.test}`);
   const before = study.progress;
