@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import stats
 
 from photochrom.ab_bins import CENTRES, Q, annealed_mean, mode
 from photochrom.evaluation.distributions import (

@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional
 
 from photochrom.training.lab_torch import rgb_to_lab
-from photochrom.training.recognition import Recognition
 from photochrom.training.recipe import load_recipe
+from photochrom.training.recognition import Recognition
 from photochrom.training.task import ColorizationTask
 
 
