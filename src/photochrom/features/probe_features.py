@@ -187,7 +187,8 @@ class StoredFeatures:
                 end += len(rows)
             done += len(crops.rows)
             progress("features", done, count)
-        progress("features", count, count)
+        if done < count:  # some cannot be read
+            progress("features", count, count)
 
 
 def _file(length: int, shape: tuple[int, ...]) -> NDArray[np.float16]:
