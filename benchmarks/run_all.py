@@ -142,8 +142,8 @@ def quality_section() -> list[str]:
     return [
         "## Colours",
         "",
-        "From [val-odd/report.md](measured/val-odd/report.md) (`make evaluate`), where the columns are explained. Systems",
-        "other than `lite` and the baselines are the small ones of [the ablation](ablation.md).",
+        "From [val-odd/report.md](measured/val-odd/report.md) (`make evaluate`), where the columns are explained.",
+        "Systems other than `lite` and the baselines are the small ones of [the ablation](ablation.md).",
         *table,
         "",
         f"Lightness (`benchmarks/lightness_kept.py`, {kept['photographs']} photographs): within 1 of the original's in "

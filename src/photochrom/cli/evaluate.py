@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .stages import stage_bars
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from ..evaluation.results import Evaluation
-    from ..evaluation.survey import Progress
     from ..evaluation.systems import System
 
 WIDTH = 220  # columns of the tables where they do not go to a terminal
@@ -84,7 +84,7 @@ def evaluate(
     even = photographs.take_half(everything, "even")
     systems = [make_baseline(name, even, seed) for name in dict.fromkeys(baseline or [])] + systems
     report.make_folder(output)  # now, not after an hour
-    with _progress() as progress:
+    with stage_bars("photographs") as progress:
         evaluation = measured(
             chosen,
             systems,
@@ -130,27 +130,6 @@ def _model_systems(
         base = ModelSystem(name, colorizer, temperature)  # shared by the saturations: one prediction a photograph
         systems += [base if factor == 1 else Saturated(base, factor) for factor in dict.fromkeys(saturations)]
     return systems
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on a terminal; elsewhere a line when a stage is over."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bars: dict[str, int] = {}
-    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in bars:
-                bars[what] = shown.add_task(what, total=total)
-            shown.update(bars[what], completed=done, total=total)  # type: ignore[arg-type]
-            if done == total and not console.is_terminal:
-                print(f"{what}: {total} photographs", file=sys.stderr, flush=True)
-
-        yield show
 
 
 def _show(evaluation: Evaluation, target: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .stages import stage_bars
 
 if TYPE_CHECKING:
     from ..features.probe_report import ProbeReport
@@ -87,7 +87,7 @@ def probe(
     settings = ProbeSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     features = FeatureSettings(mirror=mirror, seed=seed, workers=workers, store=store)
     selection = Selection(only, least, limit, split, class_from_key, label_column)
-    with _progress() as progress:
+    with stage_bars() as progress:
         labelled = find_labelled(data, selection, test_data)
         subjects = find_subjects(
             checkpoint, baseline or [], labelled, size=size, supervised_size=supervised_size, averaged=not last_step,
@@ -109,28 +109,6 @@ def probe(
     _show(report, output)
     if report.unreadable:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on a terminal; elsewhere a line when a stage is over."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bars: dict[str, int] = {}
-    started = time.monotonic()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in bars:
-                bars[what] = shown.add_task(what, total=total)
-            shown.update(bars[what], completed=done, total=total)  # type: ignore[arg-type]
-            if done == total and not console.is_terminal:
-                print(f"{what}: {total}, after {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-
-        yield show
 
 
 def _show(report: ProbeReport, folder: Path) -> None:
