@@ -24,7 +24,7 @@ COMMANDS = {
     "export": _Command("export", "export", "Make the ONNX model of a training run.", "train"),
     "evaluate": _Command("evaluate", "evaluate", "Score models on a folder of colour photographs.", "eval"),
     "study": _Command("study", "app", "Let people judge: build, serve and report a Turing test.", "study"),
-    "probe": _Command("probe", "probe", "Linear probes: what the features of a network know.", "train"),
+    "probe": _Command("probe", "probe", "Linear probes: what the features of a network know.", "train,eval"),
     "voc": _Command("voc", "app", "Fine-tune on PASCAL VOC: classification, segmentation, detection.", "train"),
     "bench": _Command("bench", "bench", "Measure speed on this machine, beside the paper's network.", None),
 }
