@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import pyvips
+from playwright.sync_api import Browser
 
 from photochrom.colorizer import load
 from photochrom.errors import OutputError
@@ -22,7 +22,6 @@ from photochrom.evaluation.systems import ModelSystem
 
 from .example import bins_model, evaluate
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "link", "img", "line", "wbr"}
 
 
@@ -191,25 +190,20 @@ def test_written_whole_or_not_at_all(photographs: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; on Debian: apt-get install chromium")
-def test_in_a_browser(page: str, tmp_path: Path) -> None:
+def test_in_a_browser(page: str, tmp_path: Path, browser: Browser) -> None:
     """Every picture is shown, nothing is fetched, nothing is wider than a phone, the first column stays in sight."""
-    sync_api = pytest.importorskip("playwright.sync_api")
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for width in (320, 390, 1280):
-            shown = browser.new_page(viewport={"width": width, "height": 800})
-            fetched: list[str] = []
-            shown.on("request", lambda request, fetched=fetched: fetched.append(request.url.partition(":")[0]))
-            shown.goto((tmp_path / "report.html").as_uri())
-            assert set(fetched) <= {"file", "data"}
-            assert shown.evaluate("document.documentElement.scrollWidth") <= width
-            assert shown.evaluate("[...document.images].every(each => each.complete && each.naturalWidth > 0)")
-            stuck = """() => { const box = document.querySelector('.scroll'); box.scrollLeft = 200;
-                const name = box.querySelector('tbody th'); return [box.scrollWidth - box.clientWidth,
-                name.getBoundingClientRect().left - box.getBoundingClientRect().left]; }"""
-            spare, left = shown.evaluate(stuck)
-            assert 0 <= left <= 2 and (spare > 100) == (width < 600)
-            shown.close()
-        browser.close()
+    for width in (320, 390, 1280):
+        shown = browser.new_page(viewport={"width": width, "height": 800})
+        fetched: list[str] = []
+        shown.on("request", lambda request, fetched=fetched: fetched.append(request.url.partition(":")[0]))
+        shown.goto((tmp_path / "report.html").as_uri())
+        assert set(fetched) <= {"file", "data"}
+        assert shown.evaluate("document.documentElement.scrollWidth") <= width
+        assert shown.evaluate("[...document.images].every(each => each.complete && each.naturalWidth > 0)")
+        stuck = """() => { const box = document.querySelector('.scroll'); box.scrollLeft = 200;
+            const name = box.querySelector('tbody th'); return [box.scrollWidth - box.clientWidth,
+            name.getBoundingClientRect().left - box.getBoundingClientRect().left]; }"""
+        spare, left = shown.evaluate(stuck)
+        assert 0 <= left <= 2 and (spare > 100) == (width < 600)
+        shown.close()

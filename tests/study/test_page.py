@@ -16,8 +16,6 @@ from photochrom.study.store import read_trials
 from .conftest import Server
 
 sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; on Debian: apt-get install chromium")
 
 FRAMES_MS = 2 * 1000 / 60
 READY = "#sides button:not([disabled])"
@@ -37,14 +35,6 @@ def server(folder: Path) -> Iterator[Server]:
     started = Server(folder)
     yield started
     started.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

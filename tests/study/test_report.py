@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from photochrom.errors import DataError, OutputError
 from photochrom.study import answers_file
@@ -21,8 +22,6 @@ from photochrom.study.plan import Study, load_study
 from photochrom.study.report import lines, refuse_existing_report, write_report
 from photochrom.study.report_page import page
 from photochrom.study.simulation import Population, simulated_answers
-
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(scope="module")
@@ -178,21 +177,16 @@ def test_missing_picture_leaves_no_report(analysis: Analysis, plan: Study, study
     assert not (tmp_path / "report").exists()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-def test_page_in_a_browser(folder: Path) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
+def test_page_in_a_browser(folder: Path, browser: Browser) -> None:
     asked, said = [], []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for width in (360, 1280):
-            page = browser.new_page(viewport={"width": width, "height": 800})
-            page.on("request", lambda request: asked.append(request.url))
-            page.on("console", lambda message: said.append(message.text))
-            page.goto((folder / "report.html").as_uri())
-            assert page.title() == "Real & <i>coloured</i>: report"
-            assert page.evaluate("document.documentElement.scrollWidth") <= width  # nothing sticks out
-            assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0 && i.alt)")
-            box = page.locator("figure svg").first.bounding_box()
-            assert box is not None and box["width"] > 0.8 * min(width, 500)
-        browser.close()
+    for width in (360, 1280):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.goto((folder / "report.html").as_uri())
+        assert page.title() == "Real & <i>coloured</i>: report"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width  # nothing sticks out
+        assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0 && i.alt)")
+        box = page.locator("figure svg").first.bounding_box()
+        assert box is not None and box["width"] > 0.8 * min(width, 500)
     assert {url.partition(":")[0] for url in asked} <= {"file", "data"} and said == []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .stages import stage_bars
 from .study_server import DatabaseUrl, delete_participant, export_answers, import_answers, serve
 
 if TYPE_CHECKING:
@@ -55,8 +55,10 @@ def build(
     systems = _systems(model or [], baseline or [], everything, threads, seed)
     settings = building.Settings(title=title or building.Settings.title, seed=seed, limit=limit)
     paths = take_half(everything, half)
-    with _progress() as progress:
-        study = building.build_study(paths, systems, output, settings, folder=data, progress=progress)
+    with stage_bars("photographs") as progress:
+        study = building.build_study(
+            paths, systems, output, settings, folder=data, progress=partial(progress, "colouring")
+        )
     for name, reason in study.left_out.items():
         _say(f"left out: {name}: {reason}")
     left_out = f"; left out {len(study.left_out)}: {building.summary(study.left_out)}" if study.left_out else ""
@@ -130,18 +132,3 @@ def _trials(files: list[Path], source: Path | str, study: Study) -> list[Trial]:
 
 def _say(text: str) -> None:
     typer.echo(text, err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, else nothing: a function to call with the photographs looked at, and their number."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("photographs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
