@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench evaluate ablation setup fonts browser clean
+.PHONY: demo test lint bench evaluate ablation features setup fonts browser clean
 
 setup: $(STAMP)
 
@@ -58,6 +58,10 @@ evaluate: $(STAMP)
 ablation: $(STAMP)
 	THP_MEM_ALLOC_ENABLE=1 $(BIN)/python benchmarks/ablation.py --data $(DATA) --val $(VAL) \
 		--json docs/measured/ablation.json --write docs/ablation.md
+
+# What colouring teaches without labels, by linear probes: DATA=shards. Some two hours on two cores.
+features: $(STAMP)
+	THP_MEM_ALLOC_ENABLE=1 $(BIN)/python benchmarks/self_supervision.py --data $(DATA) --write docs/self-supervision.md
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

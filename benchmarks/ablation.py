@@ -15,7 +15,6 @@ import dataclasses
 import json
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,8 @@ from photochrom.evaluation.colour import SIDE, ColourTally, rebalancing
 from photochrom.evaluation.photographs import list_photographs, read_crop, take_half
 from photochrom.evaluation.results import Interval
 from photochrom.evaluation.systems import ModelSystem
-from photochrom.training.export import Card, export, export_weights, load_checkpoint
-from photochrom.training.recipe import load_recipe
-from photochrom.training.run import train
+from photochrom.training.export import Card, export, export_weights
+from small_runs import trained
 
 SYSTEMS = ("full", "class", "l2", "l2-ft", "larsson", "dahl", "lite")
 NATIVE_SIZE = 96
@@ -43,33 +41,13 @@ EXPECTED = (
 LABELS = {"auc": "AuC", "rebalanced_auc": "rebalanced AuC", "gain_at_1": "gain@1", "colourfulness": "colourfulness"}
 
 
-def trained(name: str, data: str, folder: Path, settings: list[str]) -> dict[str, Any]:
-    """The finished run of small/`name`, trained here where it is not; its steps, batch, seconds and parameters."""
-    run, record = folder / name, folder / name / "finished.json"
-    settings = list(settings)
+def run(name: str, data: str, folder: Path, settings: list[str]) -> dict[str, Any]:
+    """The finished run of small/`name`; see small_runs.trained."""
     if name == "l2-ft":
         weights = folder / "full.safetensors"
         export_weights(folder / "full", weights, overwrite=True)
-        settings.append(f"network.weights={weights}")
-    recipe = load_recipe(f"small/{name}", settings)
-    if not record.exists():
-        began = time.monotonic()
-        code = train(recipe, data, run, resume=(run / "last.ckpt").exists())
-        if code:
-            raise SystemExit(code)
-        parameters = sum(p.numel() for p in load_checkpoint(run)[0].parameters())
-        record.write_text(
-            json.dumps(
-                {
-                    "steps": recipe.steps,
-                    "batch": recipe.training.batch,
-                    "size": recipe.data.size,
-                    "seconds_of_the_last_start": time.monotonic() - began,
-                    "parameters": parameters,
-                }
-            )
-        )
-    return json.loads(record.read_text())
+        settings = [*settings, f"network.weights={weights}"]
+    return trained(name, data, folder / name, settings)
 
 
 def tallies(models: dict[str, Path], val: Path, half: str) -> dict[str, ColourTally]:
@@ -135,7 +113,7 @@ def main() -> int:
     runs, models = {}, {}
     for name in SYSTEMS:
         print(f"{name}:", file=sys.stderr, flush=True)
-        runs[name] = trained(name, options.data, options.output, options.set)
+        runs[name] = run(name, options.data, options.output, options.set)
         models[name] = options.output / f"{name}.onnx"
         export(options.output / name, models[name], Card(name, "small", NATIVE_SIZE), overwrite=True)
     found = tallies(models, options.val, options.half)
