@@ -9,7 +9,7 @@ from skimage import color, data
 
 from photochrom import ab_bins
 from photochrom.training.lab_torch import rgb_to_lab
-from photochrom.training.losses import RebalancedCrossEntropy, SoftTargets
+from photochrom.training.losses import RebalancedCrossEntropy, RebalancedDistance, SoftTargets
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +73,20 @@ def test_the_true_distribution_has_the_least_loss(ab, prior):
     for seed in range(5):
         noise = torch.randn(best.shape, generator=torch.Generator().manual_seed(seed))
         assert loss(best + noise, ab) > least
+
+
+@pytest.mark.parametrize("lam", [0.05, 1.0])
+def test_distance_equals_a_loop_over_pixels(ab, prior, lam):
+    decoded = ab + torch.randn(ab.shape, generator=torch.Generator().manual_seed(0)) * 20
+    weights = ab_bins.class_weights(prior, lam)
+    expected = 0.0
+    for true, found in zip(
+        ab.permute(0, 2, 3, 1).reshape(-1, 2), decoded.permute(0, 2, 3, 1).reshape(-1, 2), strict=True
+    ):
+        nearest = ((ab_bins.CENTRES - true.numpy()) ** 2).sum(1).argmin()
+        expected += weights[nearest] * math.hypot(*(found - true).tolist(), 1) / 100
+    assert float(RebalancedDistance(prior, lam).summed(decoded, ab)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_distance_leaves_near_grey_photographs_out(ab, prior):
+    assert float(RebalancedDistance(prior, 0.1).summed(ab + 10, ab * 0.01)) == 0

@@ -44,6 +44,10 @@ def evaluate(
     saturation: Annotated[
         list[float] | None, typer.Option(help="Chroma scale of the models' colours; may be repeated. [default: 1]")
     ] = None,
+    aged: Annotated[
+        bool,
+        typer.Option("--aged", help="The models also on old prints: orthochromatic, grainy, faded."),
+    ] = False,
     limit: Annotated[int | None, typer.Option(help="At most so many photographs, evenly spread.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads. [default: all cores]")] = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap and of everything random.")] = 0,
@@ -80,7 +84,7 @@ def evaluate(
 
     systems: list[System] = []
     for name, file in _names(model or []).items():
-        systems += _model_systems(name, file, temperature or [None], saturation or [1.0], threads)
+        systems += _model_systems(name, file, temperature or [None], saturation or [1.0], threads, aged)
     even = photographs.take_half(everything, "even")
     systems = [make_baseline(name, even, seed) for name in dict.fromkeys(baseline or [])] + systems
     report.make_folder(output)  # now, not after an hour
@@ -119,7 +123,12 @@ def _names(models: list[str]) -> dict[str, str]:
 
 
 def _model_systems(
-    name: str, file: str, temperatures: Sequence[float | None], saturations: list[float], threads: int | None
+    name: str,
+    file: str,
+    temperatures: Sequence[float | None],
+    saturations: list[float],
+    threads: int | None,
+    aged: bool,
 ) -> list[System]:
     from ..colorizer import load
     from ..evaluation.systems import ModelSystem, Saturated
@@ -127,8 +136,13 @@ def _model_systems(
     colorizer = load(file, threads=threads)
     systems: list[System] = []
     for temperature in dict.fromkeys(temperatures):
-        base = ModelSystem(name, colorizer, temperature)  # shared by the saturations: one prediction a photograph
-        systems += [base if factor == 1 else Saturated(base, factor) for factor in dict.fromkeys(saturations)]
+        bases: list[System] = [ModelSystem(name, colorizer, temperature)]
+        if aged:
+            from ..evaluation.old_prints import OldPrint
+
+            bases.append(OldPrint(bases[0]))
+        for base in bases:  # shared by the saturations: one prediction a photograph
+            systems += [base if factor == 1 else Saturated(base, factor) for factor in dict.fromkeys(saturations)]
     return systems
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..ab_bins import CENTRES, Q
-from .lab_torch import lab_to_rgb, rgb_float_to_lab
+from .lab_torch import lab_to_rgb, lightness_to_grey, rgb_float_to_lab
 from .losses import RebalancedCrossEntropy, coloured
 from .recipe import Loss
 
@@ -165,16 +165,11 @@ class Uv(Head):
 
     def decode(self, output: Tensor, lightness: Tensor, temperature: float | Tensor) -> Tensor:
         uv = functional.conv2d(output.float(), self.to_rgb)
-        grey = wanted = _grey_code(lightness)
+        grey = wanted = lightness_to_grey(lightness)
         for _ in range(LUMA_STEPS):  # the luma at which these UV have the lightness asked for
             reached = rgb_float_to_lab((grey + uv).clamp(0, 1))[:, :1]
-            grey = (grey + wanted - _grey_code(reached)).clamp(0, 1)
+            grey = (grey + wanted - lightness_to_grey(reached)).clamp(0, 1)
         return rgb_float_to_lab((grey + uv).clamp(0, 1))[:, 1:]
-
-
-def _grey_code(lightness: Tensor) -> Tensor:
-    """sRGB code 0..1 of the grey of a lightness [N, 1, h, w]."""
-    return lab_to_rgb(torch.cat([lightness, torch.zeros_like(lightness).expand(-1, 2, -1, -1)], 1))[:, :1]
 
 
 HEADS: dict[str, type[Head]] = {

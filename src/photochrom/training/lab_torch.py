@@ -15,7 +15,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     if rgb.dtype != torch.uint8:
         raise TypeError(f"rgb is {rgb.dtype}; expected uint8 codes")
     # A look-up is far cheaper than a power on a CPU, and exact for 8-bit codes.
-    return _linear_to_lab(_linear_codes(rgb.device)[rgb.long()])
+    return _linear_to_lab(linear_codes(rgb.device)[rgb.long()])
 
 
 def rgb_float_to_lab(rgb: Tensor) -> Tensor:
@@ -35,18 +35,33 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     return torch.where(linear > 0.0031308, curved, linear * 12.92)
 
 
+def light_to_lightness(light: Tensor) -> Tensor:
+    """CIE L of luminance 0..1, any shape."""
+    return 116 * _f(light) - 16
+
+
+def lightness_to_grey(lightness: Tensor) -> Tensor:
+    """sRGB code, 0..1, of the grey of a lightness [N, 1, H, W]."""
+    return lab_to_rgb(torch.cat([lightness, torch.zeros_like(lightness).expand(-1, 2, -1, -1)], 1))[:, :1]
+
+
+def linear_codes(device: torch.device) -> Tensor:
+    """[256] linear light, 0..1, of the 8-bit sRGB codes."""
+    codes = srgb_to_linear(torch.arange(256).numpy() / 255)
+    return torch.from_numpy(codes).float().to(device)
+
+
+def _f(share: Tensor) -> Tensor:
+    """CIE's f of a tristimulus value as a share of white's."""
+    return torch.where(share > DELTA**3, share.clamp(min=1e-9) ** (1 / 3), share / (3 * DELTA**2) + 4 / 29)
+
+
 def _linear_to_lab(linear: Tensor) -> Tensor:
     xyz = functional.conv2d(linear, _matrix(RGB_TO_XYZ / WHITE[:, None], linear.device))
-    f = torch.where(xyz > DELTA**3, xyz.clamp(min=1e-9) ** (1 / 3), xyz / (3 * DELTA**2) + 4 / 29)
-    x, y, z = f.unbind(1)
+    x, y, z = _f(xyz).unbind(1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=1)
 
 
 def _matrix(values: np.ndarray, device: torch.device) -> Tensor:
     """A 3 x 3 matrix as the weights of a 1 x 1 convolution."""
     return torch.tensor(values, dtype=torch.float32, device=device)[:, :, None, None]
-
-
-def _linear_codes(device: torch.device) -> Tensor:
-    codes = srgb_to_linear(torch.arange(256).numpy() / 255)
-    return torch.from_numpy(codes).float().to(device)

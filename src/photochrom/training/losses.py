@@ -73,6 +73,29 @@ class RebalancedCrossEntropy(nn.Module):
         return total / pixels.clamp(min=1)
 
 
+class RebalancedDistance(nn.Module):
+    """Distance in the ab plane between decoded and true colours, in units of 100, weighted by the class of the truth.
+
+    Its mean is what the AuC measures, but for a constant: a pixel's part in that is 1 - distance / 150. With a small
+    lam the weights are those of the rebalanced AuC. Cross-entropy asks for the whole distribution to be right; this
+    one for the colour that is made of it.
+    """
+
+    class_weights: Tensor
+
+    def __init__(self, prior: np.ndarray, lam: float) -> None:
+        super().__init__()
+        self.targets = SoftTargets(1)
+        weights = torch.from_numpy(ab_bins.class_weights(prior, lam)).float()
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def summed(self, decoded: Tensor, ab: Tensor) -> Tensor:
+        """The sum over pixels of photographs that are not near grey. decoded, ab: [N, 2, h, w]."""
+        nearest = self.targets(ab)[0][:, 0]
+        distance = ((decoded - ab).square().sum(1) + 1).sqrt()  # + 1: a slope at 0 that does not jump
+        return (self.class_weights[nearest] * distance / 100 * coloured(ab)[:, None, None]).sum()
+
+
 def coloured(ab: Tensor) -> Tensor:
     """[N] 1.0 for photographs with some |a| or |b| above NEAR_GREY, else 0.0."""
     return (ab.abs().amax(dim=(1, 2, 3)) > NEAR_GREY).float()

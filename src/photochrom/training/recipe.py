@@ -44,12 +44,13 @@ class Network:
 class Data:
     """size: side of a training crop in pixels, a multiple of 32; least_area: least share of the photograph's largest
     square that a crop covers; mirror: flip half of them; gamma: L is bent by exp(+-gamma), as prints and scans are;
-    workers: processes that decode."""
+    aged: share of the crops whose L is that of an old print (training/ageing.py); workers: processes that decode."""
 
     size: int = 128
     least_area: float = 0.4
     mirror: bool = True
     gamma: float = 0.0
+    aged: float = 0.0
     workers: int = 1
 
 
@@ -58,12 +59,15 @@ class Loss:
     """name: classification, regression, hue-chroma or uv (training/heads.py); lam (1: no rebalancing), k, sigma: of
     section 2 of the paper, for classification; positions: places of a crop at which larsson is trained (0: all of
     them); prior_photographs: how many photographs the prior is measured on; recognition: weight of the loss that a
-    classifier sees (training/recognition.py), on so large a share of each batch as recognition_share."""
+    classifier sees (training/recognition.py), on so large a share of each batch as recognition_share;
+    distance: weight of the loss over the decoded colours (losses.RebalancedDistance), distance_lam: lam of that one."""
 
     name: str = "classification"
     positions: int = 0
     recognition: float = 0.0
     recognition_share: float = 1.0
+    distance: float = 0.0
+    distance_lam: float = 0.1
     lam: float = ab_bins.LAMBDA
     k: int = ab_bins.NEIGHBOURS
     sigma: float = ab_bins.SIGMA

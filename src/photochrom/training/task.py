@@ -14,9 +14,10 @@ from torch.nn import functional
 from ..ab_bins import TEMPERATURE
 from ..errors import RecipeError
 from ..nets.lite import Lite
+from .ageing import aged, random_faults
 from .heads import HEADS, Classification, Head
 from .lab_torch import rgb_to_lab
-from .losses import RebalancedCrossEntropy
+from .losses import RebalancedCrossEntropy, RebalancedDistance
 from .networks import build_network
 from .recipe import Recipe, Schedule
 from .recognition import Recognition
@@ -49,6 +50,9 @@ class ColorizationTask(lightning.LightningModule):
             # Their weights alone: the statistics of their BatchNorm are those of lightness, not of ImageNet's codes.
             for part in self.network.frozen_parts(recipe.network.frozen_blocks):
                 part.requires_grad_(False)
+        if not 0 <= recipe.data.aged <= 1:
+            raise RecipeError(f"data.aged is {recipe.data.aged}; expected a share, 0 to 1")
+        self.distance = RebalancedDistance(prior, recipe.loss.distance_lam) if recipe.loss.distance else None
         self.recognition = Recognition() if recipe.loss.recognition else None
         # Without the rebalancing: comparable between runs of different weights.
         self.plain_loss = RebalancedCrossEntropy(prior, 1.0, recipe.loss.k, recipe.loss.sigma)
@@ -77,7 +81,7 @@ class ColorizationTask(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         rgb, positions = batch
         lab = rgb_to_lab(rgb)
-        lightness = self._bent(lab[:, :1], positions)
+        lightness = self._aged(rgb, self._bent(lab[:, :1], positions), positions)
         if self.recipe.loss.positions:
             places = self._places(positions)
             output = self.network(lightness, places)
@@ -86,6 +90,9 @@ class ColorizationTask(lightning.LightningModule):
             output = self(lightness)
             lab_there = functional.avg_pool2d(lab, self.network.stride)
         total, pixels = self.head.loss(output, lab_there[:, 1:], lab_there[:, :1])
+        if self.distance:
+            decoded = self.head.decode(output, lab_there[:, :1], 1.0)
+            total = total + self.recipe.loss.distance * self.distance.summed(decoded, lab_there[:, 1:])
         # The mean over all processes' pixels, which are not equally many: near-grey photographs do not count. The
         # gradients are averaged over processes afterwards, so each divides by the mean count.
         counts = torch.stack([total.detach(), pixels.detach().float()])
@@ -116,6 +123,19 @@ class ColorizationTask(lightning.LightningModule):
         bends = [random.uniform(-1, 1) * self.recipe.data.gamma for random in self._random(positions, 1)]
         power = torch.tensor(bends, dtype=torch.float32, device=lightness.device).exp()[:, None, None, None]
         return 100 * (lightness / 100).clamp(0, 1) ** power
+
+    def _aged(self, rgb: Tensor, lightness: Tensor, positions: Tensor) -> Tensor:
+        """Some as old prints: lightness with theirs in its place."""
+        if not self.recipe.data.aged:
+            return lightness
+        random = self._random(positions, 3)
+        old = [i for i, each in enumerate(random) if each.random() < self.recipe.data.aged]
+        if not old:
+            return lightness
+        chosen = [random[i] for i in old]
+        return lightness.index_copy(
+            0, torch.tensor(old, device=rgb.device), aged(rgb[old], [random_faults(each) for each in chosen], chosen)
+        )
 
     def _places(self, positions: Tensor) -> Tensor:
         """[N, P, 2]: x and y, 0..1, of the places of each crop that the loss looks at."""
