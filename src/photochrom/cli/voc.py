@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -42,180 +44,140 @@ class Weights(StrEnum):
     KMEANS = "kmeans"
 
 
-Checkpoint = Annotated[
-    str,
-    typer.Argument(help="A run of `photochrom train`, its .ckpt, eccv16's .pth or .safetensors; or: supervised."),
-]
-Data = Annotated[Path, typer.Option(help="A VOCdevkit, or any set in its layout.")]
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="REPORT", help="Folder for the results and weights.")]
-Train = Annotated[str, typer.Option(help="Split to train on: a file of ImageSets.")]
-Test = Annotated[str, typer.Option(help="Split to test on.")]
-Year = Annotated[str, typer.Option(help="Of the folder: VOC2007 or VOC2012.")]
-Classes = Annotated[Path | None, typer.Option(help="File with a class a line. [default: VOC's 20]")]
-InputOption = Annotated[Input, typer.Option("--input", help="colour: a and b too, by weights that start at 0.")]
-WeightsOption = Annotated[
-    Weights, typer.Option("--weights", help="gaussian, kmeans: the checkpoint's network, untrained, to compare with.")
-]
-Rescale = Annotated[bool, typer.Option(help="Absorb batch norms and rescale the layers before.")]
-Stage = Annotated[str | None, typer.Option(help="Stage of the trunk to read. [default: the deepest that fits]")]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: steps=1000, lr=1e-4.")
-]
-Workers = Annotated[int, typer.Option(min=0, help="Processes that read photographs.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training, exactly where it was.")]
+@dataclass(frozen=True)
+class Shared:
+    """The options of all three commands. The splits and the year have defaults of their own in each."""
+
+    checkpoint: Annotated[
+        str,
+        typer.Argument(help="A run of `photochrom train`, its .ckpt, eccv16's .pth or .safetensors; or: supervised."),
+    ]
+    data: Annotated[Path, typer.Option(help="A VOCdevkit, or any set in its layout.")]
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="REPORT", help="Folder for the results and weights.")
+    ]
+    train: Annotated[str, typer.Option(help="Split to train on: a file of ImageSets.")]
+    test: Annotated[str, typer.Option(help="Split to test on.")]
+    year: Annotated[str, typer.Option(help="Of the folder: VOC2007 or VOC2012.")]
+    classes: Annotated[Path | None, typer.Option(help="File with a class a line. [default: VOC's 20]")] = None
+    input_: Annotated[Input, typer.Option("--input", help="colour: a and b too, by weights that start at 0.")] = (
+        Input.GREY
+    )
+    weights: Annotated[
+        Weights, typer.Option(help="gaussian, kmeans: the checkpoint's network, untrained, to compare with.")
+    ] = Weights.TRAINED
+    rescale: Annotated[bool, typer.Option(help="Absorb batch norms and rescale the layers before.")] = True
+    stage: Annotated[str | None, typer.Option(help="Stage of the trunk to read. [default: the deepest that fits]")] = (
+        None
+    )
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: steps=1000, lr=1e-4.")
+    ] = None
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read photographs.")] = 2
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted training, exactly where it was.")
+    ] = False
+
+    def experiment(self, tune: str = "all") -> Experiment:
+        from ..features.voc.classes import VOC_CLASSES, read_classes
+        from ..features.voc.experiment import Experiment
+        from ..features.voc.layout import VocFolder
+
+        return Experiment(
+            checkpoint=self.checkpoint,
+            folder=VocFolder(self.data, self.year, read_classes(self.classes) if self.classes else VOC_CLASSES),
+            train=self.train,
+            test=self.test,
+            output=self.output,
+            weights=self.weights.value,
+            colour=self.input_ is Input.COLOUR,
+            rescale=self.rescale,
+            stage=self.stage,
+            tune=tune,
+            seed=self.seed,
+            workers=self.workers,
+            resume=self.resume,
+            command=shlex.join(["photochrom", *sys.argv[1:]]),
+        )
 
 
-@app.command()
+def _command(train: str, test: str, year: str) -> Callable[[Callable[..., None]], None]:
+    """Makes a command of a function (shared, options of its own): Typer sees Shared's options, then its own."""
+    defaults = {"train": train, "test": test, "year": year}
+    hints = get_type_hints(Shared, include_extras=True)
+
+    def option(name: str, hint: object, default: object) -> Parameter:
+        default = Parameter.empty if default is MISSING else default
+        return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+
+    def register(function: Callable[..., None]) -> None:
+        def command(**given: Any) -> None:
+            function(Shared(**{each.name: given.pop(each.name) for each in fields(Shared)}), **given)
+
+        shared = [option(each.name, hints[each.name], defaults.get(each.name, each.default)) for each in fields(Shared)]
+        own_hints = get_type_hints(function, include_extras=True)
+        _, *own = signature(function).parameters.values()
+        options = shared + [
+            option(each.name, own_hints[each.name], MISSING if each.default is Parameter.empty else each.default)
+            for each in own
+        ]
+        command.__signature__ = Signature(options)  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in options}
+        command.__doc__ = function.__doc__
+        app.command(function.__name__)(command)
+
+    return register
+
+
+@_command(train="trainval", test="test", year="2007")
 def cls(
-    checkpoint: Checkpoint,
-    data: Data,
-    output: Output,
+    shared: Shared,
     tune: Annotated[Tune, typer.Option(help="What learns: the last layer, the connected layers, or all.")] = Tune.ALL,
-    train: Train = "trainval",
-    test: Test = "test",
-    year: Year = "2007",
-    classes: Classes = None,
-    input_: InputOption = Input.GREY,
-    weights: WeightsOption = Weights.TRAINED,
-    rescale: Rescale = True,
-    stage: Stage = None,
-    settings: Settings = None,
-    workers: Workers = 2,
-    seed: Seed = 0,
-    resume: Resume = False,
 ) -> None:
     """Classification: which of the classes are in a photograph. Mean average precision."""
     from ..errors import SettingError
     from ..features.voc.classification import Classification
     from ..features.voc.settings import ClassificationSettings, changed
 
-    if input_ is Input.COLOUR and tune is not Tune.ALL and checkpoint != "supervised":
+    if shared.input_ is Input.COLOUR and tune is not Tune.ALL and shared.checkpoint != "supervised":
         raise SettingError(
             f"--input colour with --tune {tune.value}: the first layer's weights for a and b start at 0 and would stay "
             "there, so that this is --input grey; expected --tune all"
         )
-    experiment = _experiment(
-        checkpoint,
-        data,
-        output,
-        train,
-        test,
-        year,
-        classes,
-        input_,
-        weights,
-        rescale,
-        stage,
-        workers,
-        seed,
-        resume,
-        tune,
-    )
+    experiment = shared.experiment(tune.value)
+    settings = changed(ClassificationSettings(), shared.settings or [])
     with _progress() as show:
-        _run(Classification(changed(ClassificationSettings(), settings or []), tune.value, seed), experiment, show)
+        _run(Classification(settings, tune.value, shared.seed), experiment, show)
 
 
-@app.command()
-def seg(
-    checkpoint: Checkpoint,
-    data: Data,
-    output: Output,
-    train: Train = "train",
-    test: Test = "val",
-    year: Year = "2012",
-    classes: Classes = None,
-    input_: InputOption = Input.GREY,
-    weights: WeightsOption = Weights.TRAINED,
-    rescale: Rescale = True,
-    stage: Stage = None,
-    settings: Settings = None,
-    workers: Workers = 2,
-    seed: Seed = 0,
-    resume: Resume = False,
-) -> None:
+@_command(train="train", test="val", year="2012")
+def seg(shared: Shared) -> None:
     """Segmentation: the class of each pixel, by a fully convolutional network. Mean intersection over union."""
     from ..features.voc.segmentation import Segmentation
     from ..features.voc.settings import SegmentationSettings, changed
 
-    experiment = _experiment(
-        checkpoint, data, output, train, test, year, classes, input_, weights, rescale, stage, workers, seed, resume
-    )
+    experiment = shared.experiment()
     with _progress() as show:
-        _run(Segmentation(changed(SegmentationSettings(), settings or [])), experiment, show)
+        _run(Segmentation(changed(SegmentationSettings(), shared.settings or [])), experiment, show)
 
 
-@app.command()
+@_command(train="trainval", test="test", year="2007")
 def det(
-    checkpoint: Checkpoint,
-    data: Data,
-    output: Output,
+    shared: Shared,
     proposals: Annotated[
         list[str],
         typer.Option(help="File of boxes to look in: .npz, .csv, .mat; may be repeated. Or: selective-search."),
     ],
-    train: Train = "trainval",
-    test: Test = "test",
-    year: Year = "2007",
-    classes: Classes = None,
-    input_: InputOption = Input.GREY,
-    weights: WeightsOption = Weights.TRAINED,
-    rescale: Rescale = True,
-    stage: Stage = None,
-    settings: Settings = None,
-    workers: Workers = 2,
-    seed: Seed = 0,
-    resume: Resume = False,
 ) -> None:
     """Detection: where the objects are, by Fast R-CNN. Mean average precision at an overlap of 0.5."""
     from ..features.voc.detection import Detection
     from ..features.voc.settings import DetectionSettings, changed
 
-    experiment = _experiment(
-        checkpoint, data, output, train, test, year, classes, input_, weights, rescale, stage, workers, seed, resume
-    )
+    experiment = shared.experiment()
     with _progress() as show:
-        boxes = _proposals(proposals, output, show)
-        _run(Detection(changed(DetectionSettings(), settings or []), boxes), experiment, show)
-
-
-def _experiment(
-    checkpoint: str,
-    data: Path,
-    output: Path,
-    train: str,
-    test: str,
-    year: str,
-    classes: Path | None,
-    input_: Input,
-    weights: Weights,
-    rescale: bool,
-    stage: str | None,
-    workers: int,
-    seed: int,
-    resume: bool,
-    tune: Tune = Tune.ALL,
-) -> Experiment:
-    from ..features.voc.classes import VOC_CLASSES, read_classes
-    from ..features.voc.experiment import Experiment
-    from ..features.voc.layout import VocFolder
-
-    return Experiment(
-        checkpoint=checkpoint,
-        folder=VocFolder(data, year, read_classes(classes) if classes else VOC_CLASSES),
-        train=train,
-        test=test,
-        output=output,
-        weights=weights.value,
-        colour=input_ is Input.COLOUR,
-        rescale=rescale,
-        stage=stage,
-        tune=tune.value,
-        seed=seed,
-        workers=workers,
-        resume=resume,
-        command=shlex.join(["photochrom", *sys.argv[1:]]),
-    )
+        boxes = _proposals(proposals, shared.output, show)
+        _run(Detection(changed(DetectionSettings(), shared.settings or []), boxes), experiment, show)
 
 
 def _proposals(given: list[str], output: Path, show: Show) -> Callable[[Mapping[str, Path]], Proposals]:
