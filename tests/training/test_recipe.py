@@ -41,7 +41,7 @@ def test_a_file_is_a_recipe(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[loss]\nlambda = 1.0", r"unknown key loss\.lambda; expected one of: k, lam"),
+        ("[loss]\nlambda = 1.0", r"unknown key loss\.lambda; expected one of: distance, distance_lam, k, lam"),
         ("[los]\nlam = 1.0", "unknown key los;"),
         ("loss = 3", "loss is 3; expected a section"),
         ("[training]\nbatch = 'many'", r"training\.batch is 'many'; expected int"),
