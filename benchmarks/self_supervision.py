@@ -36,7 +36,7 @@ BASELINES = ("gaussian", "kmeans", "supervised")
 @dataclass(frozen=True)
 class Set:
     """Photographs that are probed. only: pattern of their keys; least: photographs of a class; size: pixels of the
-    networks' input; supervised_size: of the supervised reference's."""
+    networks' input, here always that of their training; supervised_size: of the supervised reference's."""
 
     title: str
     only: str
@@ -47,8 +47,8 @@ class Set:
 
 SETS = {
     "probe-200": Set("200 classes, photographs of 64 pixels", "^tiny-", 50, 64, 64),
-    "probe-10": Set("Imagenette's 10 classes, 128 pixels", "^imagenette160-", 50, 128, 128),
-    "probe-101": Set("Caltech-101's classes, 128 pixels", "^caltech101-(?!x-|BACKGROUND)", 30, 128, 128),
+    "probe-10": Set("Imagenette's 10 classes, photographs of 128 pixels", "^imagenette160-", 50, 64, 128),
+    "probe-101": Set("Caltech-101's classes, photographs of 128 pixels", "^caltech101-(?!x-|BACKGROUND)", 30, 64, 128),
 }
 # Table of the paper, figure 7: top-1 (%) on ImageNet's 1,000 classes; 1.3 million photographs, AlexNet.
 PAPER = {
@@ -108,7 +108,8 @@ def page(data: str, runs: dict[str, dict[str, Any]], reports: dict[str, dict[str
         "",
         "The photographs that the classifiers learn from and are tested on were among those that the networks coloured "
         "in training, without their labels. `supervised`: EfficientNet-lite0 as trained on ImageNet's labels, given "
-        "lightness alone; at so small an input it is far from its best, and many of these photographs are ImageNet's.",
+        "lightness alone, at the photographs' own size; so small an input is far from its best, and many of these "
+        "photographs are ImageNet's.",
     ]
     for name, report in reports.items():
         lines += [

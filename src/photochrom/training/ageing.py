@@ -90,15 +90,15 @@ def aged(rgb: Tensor, faults: Sequence[Faults], random: Sequence[np.random.Gener
         for field in fields(Faults)
     }
     light = _film(linear_codes(rgb.device)[rgb.long()], value["orthochromatic"])
-    light = _vignetted(_blurred(light, value["blur"] * scale), value["vignette"])
+    light = _vignetted(blurred(light, value["blur"] * scale), value["vignette"])
     lightness = light_to_lightness(light)
-    grain = _noise(random, height, width).to(rgb.device)
-    grain = _blurred(grain, torch.full((count,), GRAIN_SIZE * scale, device=rgb.device))
+    grain = white_noise(random, height, width).to(rgb.device)
+    grain = blurred(grain, torch.full((count,), GRAIN_SIZE * scale, device=rgb.device))
     grain = grain / grain.std(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
     middle = (1 - (lightness / 50 - 1) ** 2).clamp(0.25)  # black and white have some
     lightness = (lightness + grain * middle * _each(value["grain"])).clamp(0, 100)
     stains = functional.interpolate(
-        _noise(random, STAINS, STAINS).to(rgb.device), (height, width), mode="bicubic", align_corners=False
+        white_noise(random, STAINS, STAINS).to(rgb.device), (height, width), mode="bicubic", align_corners=False
     )
     bent = (lightness / 100) ** _each(value["gamma"])
     black, white = _each(value["black"]), _each(value["white"])
@@ -110,7 +110,7 @@ def _each(values: Tensor) -> Tensor:
     return values[:, None, None, None]
 
 
-def _noise(random: Sequence[np.random.Generator], height: int, width: int) -> Tensor:
+def white_noise(random: Sequence[np.random.Generator], height: int, width: int) -> Tensor:
     drawn = [generator.standard_normal((1, height, width), dtype=np.float32) for generator in random]
     return torch.from_numpy(np.stack(drawn))
 
@@ -123,7 +123,7 @@ def _film(linear: Tensor, share: Tensor) -> Tensor:
     return (linear * weights[:, :, None, None]).sum(1, keepdim=True)
 
 
-def _blurred(x: Tensor, sigma: Tensor) -> Tensor:
+def blurred(x: Tensor, sigma: Tensor) -> Tensor:
     """Gaussian blur of [N, 1, H, W], sigma [N] in pixels, 0 for none."""
     count, _, height, width = x.shape
     radius = min(math.ceil(3 * float(sigma.max())), height - 1, width - 1)

@@ -44,12 +44,15 @@ class Network:
 class Data:
     """size: side of a training crop in pixels, a multiple of 32; least_area: least share of the photograph's largest
     square that a crop covers; mirror: flip half of them; gamma: L is bent by exp(+-gamma), as prints and scans are;
-    aged: share of the crops whose L is that of an old print (training/ageing.py); workers: processes that decode."""
+    sharpness, noise: how far L is made sharper, softer and noisier (training/sharpness.py); aged: share of the crops
+    whose L is that of an old print (training/ageing.py); workers: processes that decode."""
 
     size: int = 128
     least_area: float = 0.4
     mirror: bool = True
     gamma: float = 0.0
+    sharpness: float = 0.0
+    noise: float = 0.0
     aged: float = 0.0
     workers: int = 1
 

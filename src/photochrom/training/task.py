@@ -21,6 +21,7 @@ from .losses import RebalancedCrossEntropy, RebalancedDistance
 from .networks import build_network
 from .recipe import Recipe, Schedule
 from .recognition import Recognition
+from .sharpness import varied
 
 Batch = tuple[Tensor, Tensor]
 """uint8 RGB crops [N, 3, size, size] and their positions in the training, int64 [N]."""
@@ -81,7 +82,7 @@ class ColorizationTask(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         rgb, positions = batch
         lab = rgb_to_lab(rgb)
-        lightness = self._aged(rgb, self._bent(lab[:, :1], positions), positions)
+        lightness = self._aged(rgb, self._varied(self._bent(lab[:, :1], positions), positions), positions)
         if self.recipe.loss.positions:
             places = self._places(positions)
             output = self.network(lightness, places)
@@ -123,6 +124,11 @@ class ColorizationTask(lightning.LightningModule):
         bends = [random.uniform(-1, 1) * self.recipe.data.gamma for random in self._random(positions, 1)]
         power = torch.tensor(bends, dtype=torch.float32, device=lightness.device).exp()[:, None, None, None]
         return 100 * (lightness / 100).clamp(0, 1) ** power
+
+    def _varied(self, lightness: Tensor, positions: Tensor) -> Tensor:
+        """Sharper, softer, noisier."""
+        sharpness, noise = self.recipe.data.sharpness, self.recipe.data.noise
+        return varied(lightness, sharpness, noise, self._random(positions, 4)) if sharpness or noise else lightness
 
     def _aged(self, rgb: Tensor, lightness: Tensor, positions: Tensor) -> Tensor:
         """Some as old prints: lightness with theirs in its place."""

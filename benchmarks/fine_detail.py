@@ -1,0 +1,100 @@
+"""How much a model reads out of the finest detail of the lightness: its colours after a slight blur and a little noise.
+
+    python benchmarks/fine_detail.py --data PHOTOGRAPHS --half even [--shards SHARDS] [--json FILE] MODEL ...
+
+A blur of half a pixel, which nobody sees, should change next to nothing. Where it changes the colours' strength or
+gain@1, the model has learnt how the photographs of its training were made small. --shards: also measured on up to 600
+photographs of the training set that were held out, at their own size: what a model gains there and not on PHOTOGRAPHS
+is what does not carry over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from photochrom.color import lab_to_rgb
+from photochrom.colorizer import load
+from photochrom.evaluation.colour import SIDE, ColourTally, rebalancing
+from photochrom.evaluation.photographs import Photograph, list_photographs, read_crop, spread, take_half
+from photochrom.evaluation.systems import ModelSystem
+from photochrom.training.photograph import decode
+from photochrom.training.sources import find_photos
+
+HELD_OUT = 600
+Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+CHANGES: dict[str, Change] = {
+    "none": lambda lightness, random: lightness,
+    "blur 0.5": lambda lightness, random: gaussian_filter(lightness, 0.5),
+    "blur 0.8": lambda lightness, random: gaussian_filter(lightness, 0.8),
+    "noise 1": lambda lightness, random: lightness + random.normal(0, 1, lightness.shape),
+    "noise 2": lambda lightness, random: lightness + random.normal(0, 2, lightness.shape),
+}
+"""Standard deviations, in the photograph's pixels and in L."""
+
+
+def held_out(shards: str) -> list[Photograph]:
+    """Central squares of photographs that training never saw, at their own size."""
+    found = []
+    for entry in spread(list(find_photos(shards).split()[1]), HELD_OUT):
+        image = decode(entry)
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        found.append(Photograph(entry.key, np.asarray(image.crop((left, top, left + side, top + side)))))
+    return found
+
+
+def changed(photograph: Photograph, change: Change) -> Photograph:
+    """Grey, with its lightness changed."""
+    lightness = change(photograph.lightness, np.random.default_rng(0))
+    lab = np.zeros((*lightness.shape, 3), np.float32)
+    lab[..., 0] = lightness.clip(0, 100)
+    return Photograph(photograph.name, np.round(255 * lab_to_rgb(lab)).astype(np.uint8))
+
+
+def measured(model: str, photographs: list[Photograph], threads: int) -> dict[str, dict[str, Any]]:
+    system = ModelSystem(model, load(model, threads=threads))
+    weights = rebalancing(photographs)
+    found = {}
+    for name, change in CHANGES.items():
+        colours = [system.ab(changed(photograph, change)) for photograph in photographs]
+        scores = ColourTally.of(zip(photographs, colours, strict=True), weights).scores()
+        chroma = float(np.mean([np.hypot(*np.moveaxis(ab, -1, 0)).mean() for ab in colours]))
+        found[name] = {"gain_at_1": asdict(scores.gain_at_1), "auc": asdict(scores.auc), "chroma": chroma}
+        print(f"  {name}: gain@1 {scores.gain_at_1.value:.1f}, chroma {chroma:.1f}", flush=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="+")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--half", default="even", help="even: to choose by")
+    parser.add_argument("--shards", help="training photographs")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    paths = take_half(list_photographs(options.data), options.half)
+    sets = {f"{options.data.name}, {options.half} half": [read_crop(path, SIDE) for path in paths]}
+    if options.shards:
+        sets["held out of the training set"] = held_out(options.shards)
+    report: dict[str, Any] = {}
+    for model in options.model:
+        for name, photographs in sets.items():
+            chroma = float(np.mean([np.hypot(*np.moveaxis(p.ab, -1, 0)).mean() for p in photographs]))
+            print(f"{model}, {name}: {len(photographs)} photographs, true chroma {chroma:.1f}", flush=True)
+            found = {"photographs": len(photographs), "true_chroma": chroma}
+            report.setdefault(Path(model).stem, {})[name] = found | measured(model, photographs, options.threads)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
