@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import pyvips
 import skimage.color
+import skimage.data
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, ImageSequence
@@ -16,7 +17,7 @@ from PIL import Image, ImageCms, ImageOps, ImageSequence
 from photochrom.colorizer import Colorizer
 from photochrom.errors import SettingError
 from photochrom.formats import output_format
-from photochrom.photo_io import open_photo
+from photochrom.photo_io import open_photo, resampled_lightness
 
 Grey = NDArray[np.uint8]
 
@@ -291,3 +292,17 @@ def test_names_that_libvips_would_take_for_options(cat: Grey, tmp_path: Path, co
     Image.fromarray(cat).save(source)
     colorizer.colorize_file(source, tmp_path / "out[Q=1] ü.jpg")
     assert read(tmp_path / "out[Q=1] ü.jpg").shape == cat.shape
+
+
+def test_the_network_sees_photographs_made_small_as_training_made_them() -> None:
+    rgb = skimage.data.astronaut()[:512, :512]
+    found = resampled_lightness(rgb, 160, 160)
+    expected = skimage.color.rgb2lab(np.asarray(Image.fromarray(rgb).resize((160, 160), Image.Resampling.BILINEAR)))[
+        ..., 0
+    ]
+    sharper = skimage.color.rgb2lab(np.asarray(Image.fromarray(rgb).resize((160, 160), Image.Resampling.LANCZOS)))[
+        ..., 0
+    ]
+    away = np.abs(found - expected)[2:-2, 2:-2].mean()
+    assert away < 0.5
+    assert away < np.abs(found - sharper)[2:-2, 2:-2].mean() / 2

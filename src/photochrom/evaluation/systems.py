@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SettingError
-from ..photo_io import resampled_lightness
+from ..photo_io import NETWORK_KERNEL, resampled_lightness
 from .photographs import Photograph
 
 if TYPE_CHECKING:
@@ -38,9 +38,10 @@ class ModelSystem:
         info = colorizer.info
         self.name = name if temperature is None else f"{name} T={temperature:g}"
         self.note = f"{info.name} {info.version}, sha256 {info.sha256[:8]}, input {info.native_size}, temperature "
-        self.note += f"{info.temperature if temperature is None else temperature:g}"
+        used = info.temperature if temperature is None else temperature
+        self.note += f"{used:g}"
         self.kind = "model"
-        self.fingerprint = f"{info.sha256} {info.temperature if temperature is None else temperature!r}"
+        self.fingerprint = f"{info.sha256} {used!r} {NETWORK_KERNEL}"
         self.colorizer = colorizer
         self.temperature = temperature
         self._last: tuple[Photograph, NDArray[np.float32]] | None = None
