@@ -3,7 +3,7 @@
     python benchmarks/fine_detail.py --data PHOTOGRAPHS --half even [--shards SHARDS] [--json FILE] MODEL ...
 
 A blur of half a pixel, which nobody sees, should change next to nothing. Where it changes the colours' strength or
-gain@1, the model has learnt how the photographs of its training were made small. --shards: also measured on up to 600
+gain@1, the model has learnt how the photographs of its training were made small. --shards: also measured on up to 400
 photographs of the training set that were held out, at their own size: what a model gains there and not on PHOTOGRAPHS
 is what does not carry over.
 """
@@ -28,7 +28,7 @@ from photochrom.evaluation.systems import ModelSystem
 from photochrom.training.photograph import decode
 from photochrom.training.sources import find_photos
 
-HELD_OUT = 600
+HELD_OUT = 400
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 CHANGES: dict[str, Change] = {
     "none": lambda lightness, random: lightness,

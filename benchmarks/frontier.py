@@ -77,6 +77,7 @@ def best(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def plot(points: list[dict[str, Any]], title: str) -> bytes:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     figure = Figure((7, 4.6), layout="constrained")
     axes = figure.subplots()
@@ -95,6 +96,9 @@ def plot(points: list[dict[str, Any]], title: str) -> bytes:
     axes.set_xlabel("milliseconds of the network, by the short side of its input in pixels")
     axes.set_ylabel("gain@1, points")
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_title(title, fontsize=10)
     axes.legend(frameon=False, fontsize=8)
     axes.grid(color="#e6e6e6", linewidth=0.8)
