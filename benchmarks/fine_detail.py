@@ -25,7 +25,7 @@ from photochrom.colorizer import load
 from photochrom.evaluation.colour import SIDE, ColourTally, rebalancing
 from photochrom.evaluation.photographs import Photograph, list_photographs, read_crop, spread, take_half
 from photochrom.evaluation.systems import ModelSystem
-from photochrom.training.photograph import decode
+from photochrom.training.photograph import centre_crop, decode
 from photochrom.training.sources import find_photos
 
 HELD_OUT = 400
@@ -45,9 +45,7 @@ def held_out(shards: str) -> list[Photograph]:
     found = []
     for entry in spread(list(find_photos(shards).split()[1]), HELD_OUT):
         image = decode(entry)
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        found.append(Photograph(entry.key, np.asarray(image.crop((left, top, left + side, top + side)))))
+        found.append(Photograph(entry.key, centre_crop(image, min(image.size)).transpose(1, 2, 0)))
     return found
 
 
@@ -59,6 +57,10 @@ def changed(photograph: Photograph, change: Change) -> Photograph:
     return Photograph(photograph.name, np.round(255 * lab_to_rgb(lab)).astype(np.uint8))
 
 
+def mean_chroma(colours: list[np.ndarray]) -> float:
+    return float(np.mean([np.hypot(*np.moveaxis(ab, -1, 0)).mean() for ab in colours]))
+
+
 def measured(model: str, photographs: list[Photograph], threads: int) -> dict[str, dict[str, Any]]:
     system = ModelSystem(model, load(model, threads=threads))
     weights = rebalancing(photographs)
@@ -66,7 +68,7 @@ def measured(model: str, photographs: list[Photograph], threads: int) -> dict[st
     for name, change in CHANGES.items():
         colours = [system.ab(changed(photograph, change)) for photograph in photographs]
         scores = ColourTally.of(zip(photographs, colours, strict=True), weights).scores()
-        chroma = float(np.mean([np.hypot(*np.moveaxis(ab, -1, 0)).mean() for ab in colours]))
+        chroma = mean_chroma(colours)
         found[name] = {"gain_at_1": asdict(scores.gain_at_1), "auc": asdict(scores.auc), "chroma": chroma}
         print(f"  {name}: gain@1 {scores.gain_at_1.value:.1f}, chroma {chroma:.1f}", flush=True)
     return found
@@ -88,7 +90,7 @@ def main() -> None:
     report: dict[str, Any] = {}
     for model in options.model:
         for name, photographs in sets.items():
-            chroma = float(np.mean([np.hypot(*np.moveaxis(p.ab, -1, 0)).mean() for p in photographs]))
+            chroma = mean_chroma([photograph.ab for photograph in photographs])
             print(f"{model}, {name}: {len(photographs)} photographs, true chroma {chroma:.1f}", flush=True)
             found = {"photographs": len(photographs), "true_chroma": chroma}
             report.setdefault(Path(model).stem, {})[name] = found | measured(model, photographs, options.threads)

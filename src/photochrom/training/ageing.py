@@ -92,13 +92,11 @@ def aged(rgb: Tensor, faults: Sequence[Faults], random: Sequence[np.random.Gener
     light = _film(linear_codes(rgb.device)[rgb.long()], value["orthochromatic"])
     light = _vignetted(blurred(light, value["blur"] * scale), value["vignette"])
     lightness = light_to_lightness(light)
-    grain = white_noise(random, height, width).to(rgb.device)
-    grain = blurred(grain, torch.full((count,), GRAIN_SIZE * scale, device=rgb.device))
-    grain = grain / grain.std(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
+    grains = grain(random, height, width, torch.full((count,), GRAIN_SIZE * scale, device=rgb.device))
     middle = (1 - (lightness / 50 - 1) ** 2).clamp(0.25)  # black and white have some
-    lightness = (lightness + grain * middle * _each(value["grain"])).clamp(0, 100)
+    lightness = (lightness + grains * middle * _each(value["grain"])).clamp(0, 100)
     stains = functional.interpolate(
-        white_noise(random, STAINS, STAINS).to(rgb.device), (height, width), mode="bicubic", align_corners=False
+        _noise(random, STAINS, STAINS).to(rgb.device), (height, width), mode="bicubic", align_corners=False
     )
     bent = (lightness / 100) ** _each(value["gamma"])
     black, white = _each(value["black"]), _each(value["white"])
@@ -110,7 +108,13 @@ def _each(values: Tensor) -> Tensor:
     return values[:, None, None, None]
 
 
-def white_noise(random: Sequence[np.random.Generator], height: int, width: int) -> Tensor:
+def grain(random: Sequence[np.random.Generator], height: int, width: int, size: Tensor) -> Tensor:
+    """Noise [N, 1, height, width] of standard deviation 1. size: [N], pixels of the blur that makes it coarse."""
+    noise = blurred(_noise(random, height, width).to(size.device), size)
+    return noise / noise.std(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
+
+
+def _noise(random: Sequence[np.random.Generator], height: int, width: int) -> Tensor:
     drawn = [generator.standard_normal((1, height, width), dtype=np.float32) for generator in random]
     return torch.from_numpy(np.stack(drawn))
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .ageing import blurred, white_noise
+from .ageing import blurred, grain
 
 RADIUS = (0.5, 2.0)  # pixels: standard deviations of the blur that is added or taken away
 GRAIN = 1.2  # pixels: the coarsest noise's blur
@@ -33,7 +33,6 @@ def varied(lightness: Tensor, sharpness: float, noise: float, random: Sequence[n
     fine = lightness - blurred(lightness, (low + (high - low) * radius).exp())
     result = lightness + fine * (sharpness * (2 * amount - 1)).reshape(count, 1, 1, 1)
     if noise:
-        grain = blurred(white_noise(random, height, width).to(lightness.device), GRAIN * coarseness)
-        grain = grain / grain.std(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
-        result = result + grain * (noise * deviation**2).reshape(count, 1, 1, 1)  # mostly little
+        grains = grain(random, height, width, GRAIN * coarseness)
+        result = result + grains * (noise * deviation**2).reshape(count, 1, 1, 1)  # mostly little
     return result.clamp(0, 100)
