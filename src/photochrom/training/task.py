@@ -45,8 +45,8 @@ class ColorizationTask(lightning.LightningModule):
         self.prior = prior
         self.head = build_head(recipe, prior)
         self.network = build_network(recipe.network, self.head.channels).to(memory_format=torch.channels_last)
-        if recipe.loss.positions and recipe.network.name != "larsson":
-            raise RecipeError(f"loss.positions is for larsson; expected 0 for {recipe.network.name}")
+        if recipe.loss.positions and recipe.network.name != "larsson" and not recipe.data.encoded:
+            raise RecipeError(f"loss.positions is for larsson and data.encoded; expected 0 for {recipe.network.name}")
         if isinstance(self.network, Lite) and recipe.network.frozen_blocks:
             # Their weights alone: the statistics of their BatchNorm are those of lightness, not of ImageNet's codes.
             for part in self.network.frozen_parts(recipe.network.frozen_blocks):
@@ -90,6 +90,17 @@ class ColorizationTask(lightning.LightningModule):
         else:
             output = self(lightness)
             lab_there = functional.avg_pool2d(lab, self.network.stride)
+        loss = self._mean_loss(output, lab_there)
+        if self.recognition:
+            some = max(1, round(len(rgb) * self.recipe.loss.recognition_share))
+            ab = self.head.decode(output[:some], lab_there[:some, :1], 1.0)
+            unrecognised = self.recognition(rgb[:some], lab[:some, :1], ab)
+            self.log("train/recognition", unrecognised.detach())
+            loss = loss + self.recipe.loss.recognition * unrecognised
+        return loss
+
+    def _mean_loss(self, output: Tensor, lab_there: Tensor) -> Tensor:
+        """The head's loss, and that of distance, per pixel. lab_there: [N, 3, h, w], where the output is."""
         total, pixels = self.head.loss(output, lab_there[:, 1:], lab_there[:, :1])
         if self.distance:
             decoded = self.head.decode(output, lab_there[:, :1], 1.0)
@@ -102,14 +113,7 @@ class ColorizationTask(lightning.LightningModule):
         mean_pixels = counts[1].clamp(min=1e-9)
         self.step_loss = counts[0] / mean_pixels
         self.log("train/loss", self.step_loss)
-        loss = total / mean_pixels
-        if self.recognition:
-            some = max(1, round(len(rgb) * self.recipe.loss.recognition_share))
-            ab = self.head.decode(output[:some], lab_there[:some, :1], 1.0)
-            unrecognised = self.recognition(rgb[:some], lab[:some, :1], ab)
-            self.log("train/recognition", unrecognised.detach())
-            loss = loss + self.recipe.loss.recognition * unrecognised
-        return loss
+        return total / mean_pixels
 
     def _random(self, positions: Tensor, purpose: int) -> list[np.random.Generator]:
         """A generator for each photograph, a function of the seed and its position: the same on any number of
