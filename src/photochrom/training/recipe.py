@@ -23,9 +23,9 @@ from ..errors import RecipeError
 class Network:
     """name: lite, eccv16, larsson, dahl or alexnet; width: factor on the channels (not lite's); pretrained: ImageNet
     weights for lite's encoder; stride: of lite's output, 4 or 8; frozen_blocks: how many of lite's 16 encoder blocks
-    stay as pretrained (0: all of it learns); weights: a .safetensors file made by `photochrom export` to start from
-    instead, but for the parameters whose names begin with `weights_without`; trunk: a VGG-16 state dict (.pth,
-    .safetensors) for larsson and dahl;
+    stay as pretrained (0: all of it learns; 16: the statistics of its BatchNorm stay, too); weights: a .safetensors
+    file made by `photochrom export` to start from instead, but for the parameters whose names begin with
+    `weights_without`; trunk: a VGG-16 state dict (.pth, .safetensors) for larsson and dahl;
     initialisation of what is not loaded: kmeans, pca or gaussian (data-dependent, Kraehenbuehl et al. 2016), or default
     (PyTorch's); frozen_norm: BatchNorm keeps its statistics, for fine-tuning, or to train alike on any number of
     processes without GPUs."""

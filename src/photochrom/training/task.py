@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from ..ab_bins import TEMPERATURE
 from ..errors import RecipeError
-from ..nets.lite import Lite
+from ..nets.lite import BLOCKS, Lite
 from .ageing import aged, random_faults
 from .heads import HEADS, Classification, Head
 from .lab_torch import rgb_to_lab
@@ -65,10 +65,12 @@ class ColorizationTask(lightning.LightningModule):
 
     def on_train_start(self) -> None:
         # Lightning puts modules back into the mode that they are in here after each validation.
-        if self.recipe.network.frozen_norm:
-            for part in self.network.modules():
-                if isinstance(part, nn.BatchNorm2d):
-                    part.eval()
+        frozen: list[nn.Module] = [self.network] if self.recipe.network.frozen_norm else []
+        if isinstance(self.network, Lite) and self.recipe.network.frozen_blocks >= BLOCKS:
+            frozen = [*frozen, self.network.encoder]
+        for part in (inner for outer in frozen for inner in outer.modules()):
+            if isinstance(part, nn.BatchNorm2d):
+                part.eval()
 
     def forward(self, lightness: Tensor) -> Tensor:
         output: Tensor = self.network(lightness.contiguous(memory_format=torch.channels_last))
