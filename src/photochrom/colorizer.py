@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from . import __version__
 from .ab_bins import CENTRES, Q
+from .contrast import widened
 from .errors import ModelError, SettingError, UnreadablePhotoError
 from .formats import output_format
 from .merge import AbMap, PageMerger, Samples
@@ -130,6 +131,7 @@ class Colorizer:
         if not (values.min() >= -0.5 and values.max() <= 100.5):  # NaN too
             found = f"{values.min():g}..{values.max():g}"
             raise SettingError(f"lightness has values {found}; expected CIE L, 0..100")
+        values = widened(values, self.info.least_range)
         height, width = values.shape
         padding = [(0, -side % SIDE_MULTIPLE) for side in (height, width)]
         padded = np.pad(values, padding, mode="symmetric")[None, None]

@@ -31,7 +31,8 @@ FETCHABLE = ("eccv16", "siggraph17")  # names that `photochrom models fetch` kno
 class ModelInfo:
     """What a model's file says about itself. stride: network pixels per cell of ab; native_size: short side in pixels
     of the lightness it was made for; temperature: its default; bytes: size of the file; has_probabilities: whether it
-    gives the distribution over the 313 bins, which the mode needs.
+    gives the distribution over the 313 bins, which the mode needs; least_range: of lightness, to which a faded
+    photograph's is stretched before the network sees it (contrast.py; 0: never).
     """
 
     name: str
@@ -46,6 +47,7 @@ class ModelInfo:
     bytes: int
     has_probabilities: bool
     scores: dict[str, Any] = field(default_factory=dict)
+    least_range: float = 0.0
 
 
 def bundled_models() -> dict[str, Path]:
@@ -208,6 +210,14 @@ def _read_metadata(file: Path, metadata: dict[str, str], data: bytes, has_probab
             raise ModelError(f"{file}: its metadata {key} is {text(key)!r}; expected a whole number")
         return int(value)
 
+    try:
+        least_range = float(metadata.get("least_range", "0"))
+    except ValueError:
+        least_range = math.nan
+    if not 0 <= least_range <= 100:
+        raise ModelError(
+            f"{file}: its metadata least_range is {metadata['least_range']!r}; expected a number, 0 to 100"
+        )
     stride = whole("stride")
     if SIDE_MULTIPLE % stride:
         raise ModelError(f"{file}: its metadata stride is {stride}; expected a divisor of {SIDE_MULTIPLE}")
@@ -228,4 +238,5 @@ def _read_metadata(file: Path, metadata: dict[str, str], data: bytes, has_probab
         bytes=len(data),
         has_probabilities=has_probabilities,
         scores=scores,
+        least_range=least_range,
     )

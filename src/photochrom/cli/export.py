@@ -17,6 +17,10 @@ def export(
     version: Annotated[str, typer.Option(help="The model's version.")] = "1",
     native_size: Annotated[int, typer.Option(min=32, help="Short side of the lightness it is given, pixels.")] = 192,
     temperature: Annotated[float, typer.Option(help="Default temperature of the annealed mean.")] = 0.38,
+    least_range: Annotated[
+        float,
+        typer.Option(min=0, max=100, help="Range of L that faded photographs are stretched to; 0: never."),
+    ] = 0.0,
     rebalance: Annotated[float, typer.Option(help="Strength of the class rebalancing: 1 as trained, 0 undone.")] = 1.0,
     training_data: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = "not stated",
     licence: Annotated[str, typer.Option(help="Under which terms it may be used, for the card.")] = "not stated",
@@ -58,6 +62,7 @@ def export(
         temperature=temperature,
         training_data=training_data,
         licence=licence,
+        least_range=least_range,
         scores=scores_of(scores, name or output.stem) if scores else "{}",
     )
     export_model(checkpoint, output, card, rebalance, half=not float32, overwrite=overwrite)

@@ -40,7 +40,8 @@ LARGE = 20_000  # weights of a tensor whose precision may be halved
 
 @dataclass(frozen=True)
 class Card:
-    """What the file says of itself (see models.ModelInfo). temperature and native_size are the model's defaults."""
+    """What the file says of itself (see models.ModelInfo). temperature and native_size are the model's defaults;
+    least_range: of lightness, to which a faded photograph's is stretched (contrast.py; 0: never)."""
 
     name: str
     version: str
@@ -49,6 +50,7 @@ class Card:
     training_data: str = "not stated"
     licence: str = "not stated"
     scores: str = "{}"
+    least_range: float = 0.0
 
 
 def scores_of(report: Path, name: str) -> str:
@@ -128,6 +130,7 @@ def write_model(
         "stride": str(whole.stride),
         "native_size": str(card.native_size),
         "temperature": str(card.temperature),
+        "least_range": str(card.least_range),
         "training_data": card.training_data,
         "licence": card.licence,
         "scores": card.scores,
