@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
 from photochrom import models
 from photochrom.colorizer import load
+from photochrom.contrast import widened
 from photochrom.errors import ModelError
 
 Builder = Callable[..., Path]
@@ -109,6 +111,8 @@ def test_a_truncated_model(tiny_model: Path, tmp_path: Path) -> None:
         ({"temperature": "nan"}, "temperature is 'nan'; expected a number above 0"),
         ({"native_size": "-64"}, "native_size is '-64'; expected a number above 0"),
         ({"scores": "{"}, "scores is not JSON"),
+        ({"least_range": "wide"}, "least_range is 'wide'; expected a number, 0 to 100"),
+        ({"least_range": "120"}, "least_range is '120'; expected a number, 0 to 100"),
     ],
 )
 def test_metadata_that_breaks_the_contract(
@@ -119,6 +123,14 @@ def test_metadata_that_breaks_the_contract(
     with pytest.raises(ModelError, match=message) as caught:
         models.read_info(path)
     assert str(path) in str(caught.value)
+
+
+def test_a_model_may_ask_for_contrast(tmp_path: Path, model_builder: Builder) -> None:
+    assert models.read_info(model_builder(tmp_path / "old.onnx", metadata=METADATA)).least_range == 0
+    path = model_builder(tmp_path / "new.onnx", metadata=METADATA | {"least_range": "80.0"})
+    assert models.read_info(path).least_range == 80
+    faded = np.linspace(40, 60, 32 * 32, dtype=np.float32).reshape(32, 32)
+    assert np.allclose(load(path).predict_ab(faded), load(tmp_path / "old.onnx").predict_ab(widened(faded, 80)))
 
 
 def test_other_inputs_and_outputs(tmp_path: Path, model_builder: Builder) -> None:
