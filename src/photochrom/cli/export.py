@@ -21,6 +21,7 @@ def export(
         float,
         typer.Option(min=0, max=100, help="Range of L that faded photographs are stretched to; 0: never."),
     ] = 0.0,
+    soften: Annotated[int, typer.Option(help="Show the network every n-th pixel, enlarged: 1, 2 or 4.")] = 1,
     rebalance: Annotated[float, typer.Option(help="Strength of the class rebalancing: 1 as trained, 0 undone.")] = 1.0,
     training_data: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = "not stated",
     licence: Annotated[str, typer.Option(help="Under which terms it may be used, for the card.")] = "not stated",
@@ -65,5 +66,5 @@ def export(
         least_range=least_range,
         scores=scores_of(scores, name or output.stem) if scores else "{}",
     )
-    export_model(checkpoint, output, card, rebalance, half=not float32, overwrite=overwrite)
+    export_model(checkpoint, output, card, rebalance, half=not float32, overwrite=overwrite, soften=soften)
     typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB", err=True)

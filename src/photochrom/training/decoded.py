@@ -17,6 +17,23 @@ from ..errors import SettingError
 from .heads import Classification, Head
 
 
+class Softened(nn.Module):
+    """A network that is shown photographs without their finest detail: one pixel of each `factor` x `factor`, enlarged.
+
+    For a network trained on small photographs that were enlarged: it has seen none that were sharper.
+    """
+
+    def __init__(self, network: nn.Module, factor: int) -> None:
+        super().__init__()
+        self.network, self.factor, self.stride = network, factor, network.stride
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        small = functional.avg_pool2d(lightness, self.factor)
+        soft = functional.interpolate(small, scale_factor=float(self.factor), mode="bilinear", align_corners=False)
+        result: Tensor = self.network(soft)
+        return result
+
+
 class Decoded(nn.Module):
     """Of a network over the 313 bins: (lightness, temperature) -> (ab, probabilities).
 

@@ -25,15 +25,16 @@ from torch.nn import functional
 
 from .. import ab_bins
 from ..atomic_file import part_file
-from ..errors import DataError, ModelError
+from ..errors import DataError, ModelError, SettingError
 from ..models import CONTRACT, open_session
 from .checkpoints import read_checkpoint
-from .decoded import decoded
+from .decoded import Softened, decoded
 from .networks import build_network
 from .recipe import recipe_from_dict
 from .task import build_head
 
 OPSET = 17
+SOFTENINGS = (1, 2, 4)  # divide the 32 pixels that a photograph's sides are multiples of
 SAME_COLOUR = 0.05  # ab units that ONNX Runtime may differ from PyTorch
 LARGE = 20_000  # weights of a tensor whose precision may be halved
 
@@ -88,14 +89,24 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, NDArray[np.float64], dict[st
 
 
 def export(
-    checkpoint: Path, target: Path, card: Card, rebalance: float = 1.0, half: bool = True, overwrite: bool = False
+    checkpoint: Path,
+    target: Path,
+    card: Card,
+    rebalance: float = 1.0,
+    half: bool = True,
+    overwrite: bool = False,
+    soften: int = 1,
 ) -> None:
-    """Write the network of `checkpoint` to `target`. rebalance: see rebalancing_bias. Raises as write_model, and
-    DataError."""
+    """Write the network of `checkpoint` to `target`. rebalance: see rebalancing_bias; soften: one of
+    SOFTENINGS, see Softened. Raises as write_model, DataError and SettingError."""
+    if soften not in SOFTENINGS:
+        raise SettingError(f"soften is {soften}; expected one of: {', '.join(map(str, SOFTENINGS))}")
     network, prior, trained = load_checkpoint(checkpoint)
+    if soften > 1:
+        network = Softened(network, soften).eval()
     recipe = recipe_from_dict(trained["recipe"], str(checkpoint))
     whole = decoded(network, build_head(recipe, prior), prior, recipe.loss.lam, rebalance)
-    training = {"rebalance": rebalance, **trained}
+    training = {"rebalance": rebalance, "soften": soften, **trained}
     write_model(whole, target, card, training=training, half=half, overwrite=overwrite)
 
 
