@@ -14,7 +14,7 @@ from photochrom.errors import DataError, OutputError, RecipeError, SettingError
 from photochrom.models import read_info
 from photochrom.nets.eccv16 import ECCV16
 from photochrom.nets.lite import Lite
-from photochrom.training.decoded import Decoded, rebalancing_bias
+from photochrom.training.decoded import Decoded, Softened, rebalancing_bias
 from photochrom.training.export import (
     LARGE,
     Card,
@@ -161,3 +161,26 @@ def test_scores_are_taken_from_a_report(tmp_path):
     for file, name in (("report.json", "other"), ("missing.json", "lite")):
         with pytest.raises(DataError, match=file):
             scores_of(tmp_path / file, name)
+
+
+def test_a_softened_network_sees_no_finer_detail():
+    network = Lite(stride=8).eval()
+    soft = Softened(network, 2).eval()
+    coarse = torch.rand(1, 1, 32, 48) * 100
+    fine = coarse.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    checks = torch.tensor([[5.0, -5.0], [-5.0, 5.0]]).repeat(32, 48)
+    with torch.inference_mode():
+        torch.testing.assert_close(soft(fine + checks), soft(fine), atol=1e-3, rtol=1e-3)
+        assert (network(fine + checks) - network(fine)).abs().mean() > 1e-2
+        large = torch.nn.functional.interpolate(coarse, scale_factor=2.0, mode="bilinear")
+        torch.testing.assert_close(soft(fine), network(large))
+    assert soft.stride == 8
+
+
+def test_export_softens_or_says_how(run, tmp_path):
+    export(run, tmp_path / "soft.onnx", Card("soft", "1", 64, least_range=80), soften=2)
+    info = read_info(tmp_path / "soft.onnx")
+    assert info.least_range == 80
+    with pytest.raises(SettingError, match="soften is 3; expected one of: 1, 2, 4"):
+        export(run, tmp_path / "other.onnx", Card("other", "1", 64), soften=3)
+    assert not (tmp_path / "other.onnx").exists()
