@@ -164,16 +164,16 @@ def test_scores_are_taken_from_a_report(tmp_path):
 
 
 def test_a_softened_network_sees_no_finer_detail():
-    network = Lite(stride=8).eval()
-    soft = Softened(network, 2).eval()
-    coarse = torch.rand(1, 1, 32, 48) * 100
+    shown = torch.nn.Identity()
+    shown.stride = 8
+    soft = Softened(shown, 2)
+    coarse = torch.rand(1, 1, 32, 48) * 90 + 5
     fine = coarse.repeat_interleave(2, 2).repeat_interleave(2, 3)
     checks = torch.tensor([[5.0, -5.0], [-5.0, 5.0]]).repeat(32, 48)
-    with torch.inference_mode():
-        torch.testing.assert_close(soft(fine + checks), soft(fine), atol=1e-3, rtol=1e-3)
-        assert (network(fine + checks) - network(fine)).abs().mean() > 1e-2
-        large = torch.nn.functional.interpolate(coarse, scale_factor=2.0, mode="bilinear")
-        torch.testing.assert_close(soft(fine), network(large))
+    torch.testing.assert_close(soft(fine + checks), soft(fine))
+    rows = np.clip((np.arange(64) + 0.5) / 2 - 0.5, 0, 31)
+    at = np.interp(rows, np.arange(32), coarse[0, 0, :, 0])  # the first column, where there is nothing beside
+    np.testing.assert_allclose(soft(fine)[0, 0, :, 0], at, atol=1e-3)
     assert soft.stride == 8
 
 
