@@ -2,7 +2,7 @@
 
 The encoder is EfficientNet-lite0 (Tan and Le 2019; the "lite" form has ReLU6 and no squeeze-and-excitation), so that it
 can start from ImageNet weights; the decoder merges it from stride 32 back to stride 4 or 8, as feature pyramids do. The
-last step, from 8 to 4, takes half of the time: a network without it can look at a larger photograph instead.
+last step, from 8 to 4, takes a quarter of the time: a network without it can look at a larger photograph instead.
 """
 
 from __future__ import annotations
