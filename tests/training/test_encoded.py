@@ -193,6 +193,16 @@ def test_refuses_files_that_are_not_encoded_photographs(views, tmp_path):
         EncodedPhotos(tmp_path, 0)
 
 
+@pytest.mark.parametrize("name", ["plain.npy", "plain.npz"])
+def test_refuses_a_damaged_file(views, tmp_path, name):
+    for each in ("plain.npy", "plain.npz"):
+        (tmp_path / each).write_bytes((views / each).read_bytes())
+    whole = (views / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=name):
+        EncodedPhotos(tmp_path, 0)
+
+
 def test_refuses_views_of_different_sizes(squares, views, tmp_path):
     for name in ("plain.npy", "plain.npz"):
         (tmp_path / name).write_bytes((views / name).read_bytes())

@@ -10,6 +10,7 @@ CIE a, b and L of the crop at stride 8, rounded. NAME.npz beside it: keys, scale
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -73,10 +74,13 @@ class EncodedPhotos(Dataset[tuple[Encoded, Tensor]]):
             elif size != self.size or not np.allclose(scale, self._all_scales, rtol=1e-3):
                 raise DataError(f"{file}: made otherwise than {files[0]}; expected one size, of the same photographs")
             row_bytes = sum(int(np.prod(shape)) for shape in shapes(size))
-            content = np.load(file, mmap_mode="r")
-            if content.dtype != np.int8 or content.shape[1:] != (row_bytes,) or len(content) < len(keys):
+            try:
+                content = np.load(file, mmap_mode="r")
+            except (OSError, ValueError) as error:
+                raise DataError(f"{file}: not what `photochrom data encode` writes ({error})") from error
+            if content.dtype != np.int8 or content.shape != (len(keys), row_bytes):
                 found = f"{content.dtype} {content.shape}"
-                raise DataError(f"{file}: {found}; expected int8 [at least {len(keys)}, {row_bytes}]")
+                raise DataError(f"{file}: {found}; expected int8 ({len(keys)}, {row_bytes})")
             self.rows.append(content)
             kept = [i for i, key in enumerate(keys) if key not in left_out]
             rows.append(np.stack([np.full(len(kept), number), kept], axis=1))
@@ -105,5 +109,5 @@ def _read_side(file: Path) -> tuple[list[str], NDArray[np.float32], int]:
     try:
         with np.load(side) as content:
             return [str(key) for key in content["keys"]], content["scale"], int(content["size"])
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"{side}: not what `photochrom data encode` writes beside {file.name} ({error})") from error

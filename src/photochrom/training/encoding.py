@@ -59,7 +59,7 @@ def encode(
     """Write target (.npy) and its .npz. Raises DataError where no photograph can be used, OutputError."""
     graph = _graph(view.size)
     scale = _measured_scale(photos, graph, view)
-    rows, skipped = 0, Skips()
+    skipped = Skips()
     keys: list[str] = []
     parts = [np.prod(shape) for shape in shapes(view.size)]
     with part_file(target, overwrite) as part, part.open("wb") as stream:
@@ -69,17 +69,17 @@ def encode(
         start = stream.tell()
         for found in survey(photos, np.arange(len(photos)), _Encode(graph, scale, view), jobs):
             stream.write(found.rows.tobytes())
-            rows, keys = rows + len(found.rows), keys + found.keys
+            keys.extend(found.keys)
             for photo in found.unusable:
                 skipped.add(photo)
             progress(len(found.keys) + len(found.unusable))
         stream.seek(0)
-        np.lib.format.write_array_header_1_0(stream, {**header, "shape": (rows, int(sum(parts)))})
+        np.lib.format.write_array_header_1_0(stream, {**header, "shape": (len(keys), int(sum(parts)))})
         if stream.tell() != start:  # pragma: no cover - NumPy pads headers to the same length
             raise DataError(f"{target}: the header changed its length")
         with part_file(target.with_suffix(".npz"), overwrite) as side, side.open("wb") as beside:
             np.savez(beside, keys=np.array(keys), scale=np.concatenate(scale), size=view.size)
-    return Written(rows, skipped)
+    return Written(len(keys), skipped)
 
 
 class _Rows(NamedTuple):
