@@ -32,8 +32,8 @@ class DecoderTask(ColorizationTask):
                 f"data.encoded is for the decoder of lite at stride {STRIDE}; expected network.name=lite, "
                 f"network.stride={STRIDE}, network.frozen_blocks={BLOCKS}"
             )
-        if recipe.loss.recognition:
-            raise RecipeError("loss.recognition needs the photographs; expected 0 with data.encoded")
+        if recipe.loss.recognition or recipe.loss.teachers:
+            raise RecipeError("loss.recognition and loss.teachers need photographs; expected neither with data.encoded")
 
     def training_step(self, batch: tuple[Encoded, Tensor], batch_idx: int) -> Tensor:  # type: ignore[override]
         codes, positions = batch

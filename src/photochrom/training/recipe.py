@@ -68,7 +68,8 @@ class Loss:
     data.encoded, is trained (0: all of them); prior_photographs: how many photographs the prior is measured on;
     recognition: weight of the loss that a classifier sees (training/recognition.py), on so large a share of each batch
     as recognition_share; distance: weight of the loss over the decoded colours (losses.RebalancedDistance),
-    distance_lam: lam of that one."""
+    distance_lam: lam of that one; teachers: model files, with commas between them, to learn from (distillation.py),
+    and teaching, 0 to 1, how much of the loss theirs is: the rest is that of the true colours."""
 
     name: str = "classification"
     positions: int = 0
@@ -76,6 +77,8 @@ class Loss:
     recognition_share: float = 1.0
     distance: float = 0.0
     distance_lam: float = 0.1
+    teachers: str = ""
+    teaching: float = 1.0
     lam: float = ab_bins.LAMBDA
     k: int = ab_bins.NEIGHBOURS
     sigma: float = ab_bins.SIGMA

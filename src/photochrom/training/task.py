@@ -15,6 +15,7 @@ from ..ab_bins import TEMPERATURE
 from ..errors import RecipeError
 from ..nets.lite import BLOCKS, Lite
 from .ageing import aged, random_faults
+from .distillation import Teachers
 from .heads import HEADS, Classification, Head
 from .lab_torch import rgb_to_lab
 from .losses import RebalancedCrossEntropy, RebalancedDistance
@@ -55,6 +56,10 @@ class ColorizationTask(lightning.LightningModule):
             raise RecipeError(f"data.aged is {recipe.data.aged}; expected a share, 0 to 1")
         self.distance = RebalancedDistance(prior, recipe.loss.distance_lam) if recipe.loss.distance else None
         self.recognition = Recognition() if recipe.loss.recognition else None
+        if not 0 <= recipe.loss.teaching <= 1:
+            raise RecipeError(f"loss.teaching is {recipe.loss.teaching}; expected a share, 0 to 1")
+        threads = recipe.training.threads or None
+        self.teachers = Teachers(recipe.loss.teachers, threads) if recipe.loss.teachers else None
         # Without the rebalancing: comparable between runs of different weights.
         self.plain_loss = RebalancedCrossEntropy(prior, 1.0, recipe.loss.k, recipe.loss.sigma)
         self.step_loss = torch.zeros(())  # of the last batch, over all processes
@@ -93,6 +98,11 @@ class ColorizationTask(lightning.LightningModule):
             output = self(lightness)
             lab_there = functional.avg_pool2d(lab, self.network.stride)
         loss = self._mean_loss(output, lab_there)
+        if self.teachers:
+            taught = self.teachers.loss(output, lab[:, :1], int(positions[0]) // len(rgb))
+            self.log("train/teachers", taught.detach())
+            share = self.recipe.loss.teaching
+            loss = share * taught + (1 - share) * loss if share < 1 else taught  # else nothing flows back through it
         if self.recognition:
             some = max(1, round(len(rgb) * self.recipe.loss.recognition_share))
             ab = self.head.decode(output[:some], lab_there[:some, :1], 1.0)
