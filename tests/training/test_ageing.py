@@ -12,8 +12,6 @@ from skimage.color import rgb2lab
 
 from photochrom.training.ageing import TYPICAL, Faults, aged, random_faults
 from photochrom.training.lab_torch import lightness_to_grey
-from photochrom.training.recipe import recipe_from_dict
-from photochrom.training.task import ColorizationTask
 
 NONE = Faults(0, 0, 0, 0, 0, 100, 1, 0, 100)
 
@@ -108,16 +106,3 @@ def test_any_shape_and_any_faults_stay_in_range() -> None:
     assert torch.isfinite(found).all()
     assert found.min() >= 0
     assert found.max() <= 100.1
-
-
-def test_a_share_of_the_crops_is_aged_and_resuming_ages_them_alike(photos: torch.Tensor) -> None:
-    recipe = recipe_from_dict({"network": {"pretrained": False}, "data": {"aged": 0.5}}, "test")
-    task = ColorizationTask(recipe, np.full(313, 1 / 313))
-    many = photos[:, :, :64, :64].repeat(32, 1, 1, 1)
-    before = torch.full((64, 1, 64, 64), -1.0)
-    positions = torch.arange(64)
-    after = task._aged(many, before, positions)
-    old = (after != before).flatten(1).any(1)
-    assert 20 <= int(old.sum()) <= 44
-    again = task._aged(many[10:20], before[10:20], positions[10:20])
-    torch.testing.assert_close(again, after[10:20], atol=1e-3, rtol=0)

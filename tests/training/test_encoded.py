@@ -1,7 +1,5 @@
 """Encoded photographs: what the files hold, what is read from them, and a decoder trained on them."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -16,11 +14,11 @@ from photochrom.training.encoding import View, encode
 from photochrom.training.lab_torch import rgb_to_lab
 from photochrom.training.networks import load_imagenet
 from photochrom.training.photograph import decode
-from photochrom.training.recipe import load_recipe
+from photochrom.training.recipe import Data, load_recipe
 from photochrom.training.run import train
 from photochrom.training.sources import find_photos
 
-AS_IT_IS = View(size=64, least_area=1.0, mirror=False, gamma=0.0)
+AS_IT_IS = View(Data(size=64, least_area=1.0, mirror=False))
 SETTINGS = [
     "network.stride=8", "network.frozen_blocks=16", "data.size=64", "data.workers=0", "training.batch=8",
     "training.visits=80", "training.threads=1", "training.validate_every=10", "training.log_every=1",
@@ -43,7 +41,7 @@ def views(squares, tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoded")
     photos = find_photos(squares)
     assert encode(photos, folder / "plain.npy", AS_IT_IS).photographs == 40
-    encode(photos, folder / "old.npy", View(size=64, sharpness=1.0, noise=2.0, aged=0.5, seed=1))
+    encode(photos, folder / "old.npy", View(Data(size=64, gamma=0.15, sharpness=1.0, noise=2.0, aged=0.5), seed=1))
     return folder
 
 
@@ -206,6 +204,6 @@ def test_refuses_a_damaged_file(views, tmp_path, name):
 def test_refuses_views_of_different_sizes(squares, views, tmp_path):
     for name in ("plain.npy", "plain.npz"):
         (tmp_path / name).write_bytes((views / name).read_bytes())
-    encode(find_photos(squares), tmp_path / "small.npy", dataclasses.replace(AS_IT_IS, size=32))
+    encode(find_photos(squares), tmp_path / "small.npy", View(Data(32)))
     with pytest.raises(DataError, match="made otherwise"):
         EncodedPhotos(tmp_path, 0)

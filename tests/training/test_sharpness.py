@@ -6,9 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from skimage.color import rgb2lab
 
-from photochrom.training.recipe import recipe_from_dict
 from photochrom.training.sharpness import RADIUS, varied
-from photochrom.training.task import ColorizationTask
 
 
 def cat(count: int = 64) -> torch.Tensor:
@@ -58,18 +56,3 @@ def test_stays_in_range() -> None:
     found = varied(edges, 1.0, 5.0, generators(8))
     assert found.min() >= 0
     assert found.max() <= 100
-
-
-def test_what_a_crop_becomes_depends_on_its_position_alone() -> None:
-    recipe = recipe_from_dict({"network": {"pretrained": False}, "data": {"sharpness": 1.0, "noise": 3.0}}, "test")
-    task = ColorizationTask(recipe, np.full(313, 1 / 313))
-    together = task._varied(cat(8), torch.arange(8))
-    alone = task._varied(cat(2), torch.tensor([5, 3]))
-    torch.testing.assert_close(alone, together[[5, 3]], atol=5e-3, rtol=0)  # blurs end where the batch's widest does
-    assert not torch.allclose(together[0], together[1], atol=0.1)
-    torch.testing.assert_close(
-        ColorizationTask(recipe_from_dict({"network": {"pretrained": False}}, "test"), task.prior)._varied(
-            cat(2), torch.arange(2)
-        ),
-        cat(2),
-    )

@@ -79,6 +79,7 @@ def encode(
     from ..errors import SettingError
     from ..training.encoding import View
     from ..training.encoding import encode as write
+    from ..training.recipe import Data
     from ..training.sources import find_photos
 
     if size % 32:
@@ -88,7 +89,7 @@ def encode(
     for file in (output, output.with_suffix(".npz")):
         refuse_existing(file, overwrite)
     entries = find_photos(data)
-    view = View(size, least_area, True, gamma, sharpness, noise, aged, seed)
+    view = View(Data(size, least_area, True, gamma, sharpness, noise, aged), seed)
     with _progress(len(entries)) as advance:
         written = write(entries, output, view, _processes(jobs), advance, overwrite)
     _say_skipped(written.skipped)

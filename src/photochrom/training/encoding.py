@@ -19,32 +19,31 @@ from torch.nn import functional
 from ..atomic_file import part_file
 from ..errors import DataError
 from ..nets.lite import Encoder
-from .ageing import aged, random_faults
 from .encoded import STRIDE, shapes
 from .lab_torch import rgb_to_lab
 from .networks import load_imagenet
 from .photo_list import Entry, PhotoList
 from .photograph import CropSettings, Limits, UnusablePhoto, random_crop, usable
-from .sharpness import varied
+from .recipe import Data
+from .shown import shown
 from .skips import Skips
 from .survey import survey
 
 MEASURED = 32  # photographs on which the units of the features are measured
+CROPPING = 0  # the purpose of a generator (see shown.py)
 CLIPPED = 0.0005  # share of a channel's values there that int8 may not reach
 
 
 @dataclass(frozen=True)
 class View:
-    """How a file's crops are taken, as in the recipe's [data]. aged: the share of old prints; seed: another view."""
+    """How a file's crops are taken and shown, as the recipe's [data] says; seed: another view of them."""
 
-    size: int = 192
-    least_area: float = 0.5
-    mirror: bool = True
-    gamma: float = 0.15
-    sharpness: float = 0.0
-    noise: float = 0.0
-    aged: float = 0.0
+    data: Data
     seed: int = 0
+
+    def random(self, key: str, purpose: int) -> np.random.Generator:
+        """Of the photograph, not its place among them."""
+        return np.random.default_rng((self.seed, purpose, *key.encode()))
 
 
 class Written(NamedTuple):
@@ -57,11 +56,11 @@ def encode(
     overwrite: bool = False,
 ) -> Written:  # fmt: skip
     """Write target (.npy) and its .npz. Raises DataError where no photograph can be used, OutputError."""
-    graph = _graph(view.size)
+    graph = _graph(view.data.size)
     scale = _measured_scale(photos, graph, view)
     skipped = Skips()
     keys: list[str] = []
-    parts = [np.prod(shape) for shape in shapes(view.size)]
+    parts = [np.prod(shape) for shape in shapes(view.data.size)]
     with part_file(target, overwrite) as part, part.open("wb") as stream:
         # The header first, with room for the count: how many can be used is known at the end only.
         header = {"descr": "|i1", "fortran_order": False, "shape": (len(photos), int(sum(parts)))}
@@ -78,7 +77,7 @@ def encode(
         if stream.tell() != start:  # pragma: no cover - NumPy pads headers to the same length
             raise DataError(f"{target}: the header changed its length")
         with part_file(target.with_suffix(".npz"), overwrite) as side, side.open("wb") as beside:
-            np.savez(beside, keys=np.array(keys), scale=np.concatenate(scale), size=view.size)
+            np.savez(beside, keys=np.array(keys), scale=np.concatenate(scale), size=view.data.size)
     return Written(len(keys), skipped)
 
 
@@ -102,12 +101,14 @@ class _Encode:
         if self._session is None:
             torch.set_num_threads(1)
             self._session = _session(self.graph)
-        crops, random, keys, unusable = _crops(entries, self.view)
+        crops, keys, unusable = _crops(entries, self.view)
         if not crops:
             return _Rows(np.zeros((0, 0), np.int8), [], unusable)
         rgb = torch.from_numpy(np.stack(crops))
         lab = rgb_to_lab(rgb)
-        lightness = seen(rgb, lab[:, :1], self.view, random)
+        lightness = shown(
+            rgb, lab[:, :1], self.view.data, lambda purpose: [self.view.random(key, purpose) for key in keys]
+        )
         features = self._session.run(None, {"lightness": lightness.numpy()})
         colours = functional.avg_pool2d(torch.cat([lab[:, 1:], lightness], 1), STRIDE).numpy()
         parts = [f / s[:, None, None] for f, s in zip(features, self.scale, strict=True)] + [colours]
@@ -115,32 +116,19 @@ class _Encode:
         return _Rows(np.concatenate(codes, axis=1), keys, unusable)
 
 
-def seen(rgb: Tensor, lightness: Tensor, view: View, random: Sequence[np.random.Generator]) -> Tensor:
-    """CIE L [N, 1, H, W] that the encoder is shown of the crops rgb [N, 3, H, W] uint8, whose L is `lightness`."""
-    bends = torch.tensor([each.uniform(-1, 1) * view.gamma for each in random], dtype=torch.float32)
-    shown = 100 * (lightness / 100).clamp(0, 1) ** bends.exp()[:, None, None, None]
-    if view.sharpness or view.noise:
-        shown = varied(shown, view.sharpness, view.noise, random)
-    old = [i for i, each in enumerate(random) if each.random() < view.aged]
-    if old:
-        chosen = [random[i] for i in old]
-        shown[old] = aged(rgb[old], [random_faults(each) for each in chosen], chosen)
-    return shown
-
-
-def _crops(entries: Sequence[Entry], view: View) -> tuple[list[Any], list[np.random.Generator], list[str], list[Any]]:
-    settings = CropSettings(view.size, (view.least_area, 1.0), view.mirror)
-    crops, random, keys, unusable = [], [], [], []
+def _crops(entries: Sequence[Entry], view: View) -> tuple[list[Any], list[str], list[Any]]:
+    data = view.data
+    settings = CropSettings(data.size, (data.least_area, 1.0), data.mirror)
+    crops, keys, unusable = [], [], []
     for entry in entries:
         try:
             image = usable(entry, Limits(), settings.least_side)
         except UnusablePhoto as photo:
             unusable.append(photo)
             continue
-        random.append(np.random.default_rng((view.seed, *entry.key.encode())))  # of the photograph, not its place
-        crops.append(random_crop(image, settings, random[-1]))
+        crops.append(random_crop(image, settings, view.random(entry.key, CROPPING)))
         keys.append(entry.key)
-    return crops, random, keys, unusable
+    return crops, keys, unusable
 
 
 def _graph(size: int) -> bytes:
@@ -183,7 +171,7 @@ def _measured_scale(photos: PhotoList, graph: bytes, view: View) -> list[NDArray
     same photographs have the same."""
     crops: list[Any] = []
     for start in range(0, len(photos), MEASURED):
-        crops += _crops(photos[start : start + MEASURED], View(size=view.size))[0]
+        crops += _crops(photos[start : start + MEASURED], View(Data(view.data.size)))[0]
         if len(crops) >= MEASURED:
             break
     if not crops:

@@ -14,7 +14,6 @@ from torch.nn import functional
 from ..ab_bins import TEMPERATURE
 from ..errors import RecipeError
 from ..nets.lite import BLOCKS, Lite
-from .ageing import aged, random_faults
 from .distillation import Teachers
 from .heads import HEADS, Classification, Head
 from .lab_torch import rgb_to_lab
@@ -22,11 +21,12 @@ from .losses import RebalancedCrossEntropy, RebalancedDistance
 from .networks import build_network
 from .recipe import Recipe, Schedule
 from .recognition import Recognition
-from .sharpness import varied
+from .shown import shown
 
 Batch = tuple[Tensor, Tensor]
 """uint8 RGB crops [N, 3, size, size] and their positions in the training, int64 [N]."""
 
+PLACES = 2  # the purpose of a generator (see shown.py)
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 
 
@@ -89,7 +89,7 @@ class ColorizationTask(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         rgb, positions = batch
         lab = rgb_to_lab(rgb)
-        lightness = self._aged(rgb, self._varied(self._bent(lab[:, :1], positions), positions), positions)
+        lightness = shown(rgb, lab[:, :1], self.recipe.data, lambda purpose: self._random(positions, purpose))
         if self.recipe.loss.positions:
             places = self._places(positions)
             output = self.network(lightness, places)
@@ -133,35 +133,9 @@ class ColorizationTask(lightning.LightningModule):
         seed = self.recipe.training.seed
         return [np.random.default_rng((seed, purpose, position)) for position in positions.tolist()]
 
-    def _bent(self, lightness: Tensor, positions: Tensor) -> Tensor:
-        """Contrast as in prints and scans: L to a power of exp(+-gamma)."""
-        if not self.recipe.data.gamma:
-            return lightness
-        bends = [random.uniform(-1, 1) * self.recipe.data.gamma for random in self._random(positions, 1)]
-        power = torch.tensor(bends, dtype=torch.float32, device=lightness.device).exp()[:, None, None, None]
-        return 100 * (lightness / 100).clamp(0, 1) ** power
-
-    def _varied(self, lightness: Tensor, positions: Tensor) -> Tensor:
-        """Sharper, softer, noisier."""
-        sharpness, noise = self.recipe.data.sharpness, self.recipe.data.noise
-        return varied(lightness, sharpness, noise, self._random(positions, 4)) if sharpness or noise else lightness
-
-    def _aged(self, rgb: Tensor, lightness: Tensor, positions: Tensor) -> Tensor:
-        """Some as old prints: lightness with theirs in its place."""
-        if not self.recipe.data.aged:
-            return lightness
-        random = self._random(positions, 3)
-        old = [i for i, each in enumerate(random) if each.random() < self.recipe.data.aged]
-        if not old:
-            return lightness
-        chosen = [random[i] for i in old]
-        return lightness.index_copy(
-            0, torch.tensor(old, device=rgb.device), aged(rgb[old], [random_faults(each) for each in chosen], chosen)
-        )
-
     def _places(self, positions: Tensor) -> Tensor:
         """[N, P, 2]: x and y, 0..1, of the places of each crop that the loss looks at."""
-        places = [random.random((self.recipe.loss.positions, 2)) for random in self._random(positions, 2)]
+        places = [random.random((self.recipe.loss.positions, 2)) for random in self._random(positions, PLACES)]
         return torch.tensor(np.stack(places), dtype=torch.float32, device=positions.device)
 
     def validation_step(self, rgb: Tensor, batch_idx: int) -> None:
