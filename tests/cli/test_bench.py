@@ -19,6 +19,7 @@ def test_bench(run: Run, tiny_model: Path, tmp_path: Path) -> None:
     figures = json.loads(file.read_text())
     assert figures["machine"]["cores"] >= 1
     assert figures["model"]["sha256"] == read_info(tiny_model).sha256
+    assert figures["model"]["native_size"] == read_info(tiny_model).native_size
     measured = [(timing["what"], timing["size"], timing["threads"]) for timing in figures["timings"]]
     name = read_info(tiny_model).name
     assert measured[:3] == [(name, 64, 1), (name, 256, 1), ("ECCV16", 256, 1)]

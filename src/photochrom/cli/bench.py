@@ -35,14 +35,15 @@ def bench(
     file, beside libvips' decode and encode alone; a whole process, beside `python -c pass`. All are medians, and the
     things compared take turns, so that the ratios hold on a busy machine too.
     """
-    sizes = sorted(set(size or _SIZES))
-    for side in sizes:
+    for side in size or []:
         if side < SIDE_MULTIPLE or side % SIDE_MULTIPLE:
             raise SettingError(f"--size is {side}; expected a multiple of {SIDE_MULTIPLE}")
     if json_file is not None and not json_file.parent.is_dir():
         raise SettingError(f"--json {json_file}: there is no folder {json_file.parent}; make it first")
     path = find_model(model)
     info = read_info(path)
+    native = -(-info.native_size // SIDE_MULTIPLE) * SIDE_MULTIPLE
+    sizes = sorted(set(size or [*_SIZES, native]))
 
     from ..evaluation import runtime
 
@@ -59,8 +60,9 @@ def bench(
         for timing in timings:
             name = f"{timing.what} {timing.size} x {timing.size}"
             line = f"{name:30} {count:7} {timing.seconds * 1e3:9.1f} {1 / timing.seconds:11.1f}"
-            if paper is not None and timing is not paper and timing.size == paper.size:
-                line += f"   {paper.what} takes {paper.seconds / timing.seconds:.1f} times as long"
+            if paper is not None and timing is not paper and timing.size in (paper.size, native):
+                at = "" if timing.size == paper.size else f" at {paper.size}"
+                line += f"   {paper.what}{at} takes {paper.seconds / timing.seconds:.1f} times as long"
             typer.echo(line)
     if not runtime.has_torch():
         typer.echo("(ECCV16 needs PyTorch: pip install 'photochrom[train]')")
@@ -76,9 +78,10 @@ def bench(
     )
     if json_file is not None:
         timings = [*network, photograph, vips, colorize, version, python]
-        _write_json(json_file, machine, {"name": info.name, "version": info.version, "sha256": info.sha256}, timings)
+        model_info = {"name": info.name, "version": info.version, "sha256": info.sha256, "native_size": native}
+        _write_json(json_file, machine, model_info, timings)
 
 
-def _write_json(file: Path, machine: dict[str, Any], model: dict[str, str], timings: list[Timing]) -> None:
+def _write_json(file: Path, machine: dict[str, Any], model: dict[str, Any], timings: list[Timing]) -> None:
     figures = {"machine": machine, "model": model, "timings": [dataclasses.asdict(timing) for timing in timings]}
     file.write_text(json.dumps(figures, indent=2) + "\n")
