@@ -142,6 +142,8 @@ def test_another_run_can_start_from_the_weights(run, tmp_path):
     expected = load_checkpoint(run)[0].state_dict()
     for key, value in network.state_dict().items():
         torch.testing.assert_close(value, expected[key], rtol=1e-3, atol=1e-6)
+    (tmp_path / "other").touch()
+    assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode  # read by whom any file is
 
 
 def test_weights_of_another_network_are_refused(run, tmp_path):
