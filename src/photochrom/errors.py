@@ -10,9 +10,13 @@ from __future__ import annotations
 class PhotochromError(Exception):
     """Base of all of photochrom's errors; its text is complete enough to show to a person."""
 
+    exit_code = 1  # of a command that ends by it; 2: it was asked for something wrong
+
 
 class SettingError(PhotochromError, ValueError):
     """An argument outside its range: a temperature of 0, an unknown decode, --overwrite with --skip-existing."""
+
+    exit_code = 2
 
 
 class PhotoError(PhotochromError):
@@ -50,6 +54,8 @@ class OutputError(PhotoError):
 class ModelError(PhotochromError):
     """A model is unknown, damaged, or does not keep the graph contract."""
 
+    exit_code = 2
+
 
 class DataError(PhotochromError):
     """A training or evaluation set cannot be used as it is."""
@@ -57,6 +63,8 @@ class DataError(PhotochromError):
 
 class RecipeError(PhotochromError, ValueError):
     """A training recipe has an unknown key or a value of the wrong type."""
+
+    exit_code = 2
 
 
 class DivergedError(PhotochromError):

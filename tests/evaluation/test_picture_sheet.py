@@ -44,9 +44,53 @@ def test_unwritable_target(tmp_path: Path) -> None:
         write_sheet(picture_sheet(["a"], [[flat((0, 0, 0))]]), tmp_path / "sheet.unknown")
 
 
-def test_command(photographs: Path, warm_model: Path, tmp_path: Path) -> None:
-    arguments = ["--model", warm_model, "--data", photographs, "--count", 2, "--seed", 0, "-o", tmp_path / "sheet.jpg"]
+def run_command(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "photochrom.evaluation.picture_sheet", *map(str, arguments)]
-    subprocess.run(command, check=True)
-    with Image.open(tmp_path / "sheet.jpg") as sheet:
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_command(photographs: Path, warm_model: Path, tmp_path: Path) -> None:
+    target = tmp_path / "sheet.jpg"
+    arguments = ["--model", warm_model, "--data", photographs, "--count", 2, "--seed", 0, "-o", target]
+    assert run_command(*arguments).returncode == 0
+    with Image.open(target) as sheet:
         assert sheet.size[0] == 6 * CELL + 5 * GAP  # grey, warm, original; twice
+    before = target.read_bytes()
+    again = run_command(*arguments)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr.startswith(f"Error: {target}: the output exists already")
+    assert target.read_bytes() == before
+    assert run_command(*arguments, "--overwrite").returncode == 0
+
+
+def test_command_goes_on_past_a_bad_photograph(photographs: Path, warm_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    good = next(path for path in sorted(photographs.iterdir()) if path.suffix in {".jpg", ".png"})
+    (folder / good.name).symlink_to(good)
+    (folder / "a-bad-one.jpg").write_bytes(b"not a photograph")
+    found = run_command("--model", warm_model, "--data", folder, "--half", "all", "-o", tmp_path / "sheet.png")
+    assert found.returncode == 1
+    assert found.stderr.startswith("Error: ")
+    assert "a-bad-one.jpg" in found.stderr
+    assert "Traceback" not in found.stderr
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size[0] == 3 * CELL + 2 * GAP
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "message"),
+    [
+        (("--data", "nowhere"), 1, "Error: nowhere: not a folder"),
+        (("--half", "third"), 2, "Error: half is 'third'; expected one of"),
+        (("--model", "nothing.onnx"), 2, "Error: nothing.onnx"),
+    ],
+)
+def test_command_bad_input(
+    photographs: Path, warm_model: Path, tmp_path: Path, wrong: tuple[str, str], code: int, message: str
+) -> None:
+    arguments = {"--model": warm_model, "--data": photographs, "-o": tmp_path / "sheet.png"} | dict([wrong])
+    found = run_command(*(word for pair in arguments.items() for word in pair))
+    assert (found.returncode, found.stdout) == (code, "")
+    assert found.stderr.startswith(message)
+    assert not (tmp_path / "sheet.png").exists()

@@ -35,7 +35,7 @@ def main() -> None:
     # Without importing typer: `--version` is what scripts and package builders call most.
     if sys.argv[1:] in (["--version"], ["-V"]):
         return _print_version()
-    from photochrom.errors import ModelError, PhotochromError, RecipeError, SettingError
+    from photochrom.errors import PhotochromError
 
     try:
         _build_app()(prog_name="photochrom")
@@ -48,7 +48,7 @@ def main() -> None:
         _fail(f"this command needs a package that is not installed ({error.name}); "
               f"run: pip install 'photochrom[{command.extra}]'", 2)  # fmt: skip
     except PhotochromError as error:
-        _fail(str(error), 2 if isinstance(error, SettingError | ModelError | RecipeError) else 1)
+        _fail(str(error), error.exit_code)
 
 
 def _print_version() -> None:

@@ -5,6 +5,7 @@ python -m photochrom.evaluation.picture_sheet --model lite --data PHOTOGRAPHS --
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +15,9 @@ import pyvips
 import typer
 from numpy.typing import NDArray
 
+from ..atomic_file import refuse_existing
 from ..colorizer import load
-from ..errors import OutputError, SettingError
+from ..errors import OutputError, PhotochromError, PhotoError, SettingError
 from .baselines import Grey
 from .photographs import list_photographs, read_whole, spread, take_half
 from .semantic import merged
@@ -73,14 +75,18 @@ def write_sheet(sheet: pyvips.Image, target: Path) -> None:
         ) from error
 
 
-def coloured_sheet(paths: Sequence[Path], systems: Sequence[System], groups: int = 1) -> pyvips.Image:
-    """Rows of grey | each system | original for these photographs."""
+def coloured_rows(paths: Sequence[Path], systems: Sequence[System]) -> list[list[NDArray[np.uint8]]]:
+    """Rows of grey | each system | original. A photograph that cannot be read is named on stderr and left out."""
     rows = []
     for path in paths:
-        photograph = read_whole(path)
+        try:
+            photograph = read_whole(path)
+        except PhotoError as error:
+            print(f"Error: {error}", file=sys.stderr)
+            continue
         coloured = [merged(photograph, system.ab(photograph)) for system in (Grey(), *systems)]
         rows.append([*coloured, photograph.rgb])
-    return picture_sheet(["grey", *(system.name for system in systems), "original"], rows, groups)
+    return rows
 
 
 def main(
@@ -88,14 +94,16 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder of colour photographs.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The sheet: .jpg or .png.")],
     half: Annotated[str, typer.Option(help="even, odd or all photographs.")] = "even",
-    count: Annotated[int, typer.Option(help="Photographs.")] = 20,
+    count: Annotated[int, typer.Option(help="Photographs.", min=1)] = 20,
     seed: Annotated[int, typer.Option(help="Which photographs; negative: evenly spread.")] = 0,
     temperature: Annotated[float | None, typer.Option(help="Of the annealed mean.")] = None,
     saturation: Annotated[float, typer.Option(help="Chroma scale.")] = 1.0,
-    groups: Annotated[int, typer.Option(help="Photographs side by side.")] = 2,
+    groups: Annotated[int, typer.Option(help="Photographs side by side.", min=1)] = 2,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing sheet.")] = False,
 ) -> None:
     """A contact sheet of photographs coloured by one or more models."""
+    refuse_existing(output, overwrite)
     paths = take_half(list_photographs(data), half)
     if seed < 0:
         paths = spread(paths, count)
@@ -105,8 +113,17 @@ def main(
     systems: list[System] = [ModelSystem(Path(each).stem, load(each, threads=threads), temperature) for each in model]
     if saturation != 1:
         systems = [Saturated(system, saturation) for system in systems]
-    write_sheet(coloured_sheet(paths, systems, groups), output)
+    rows = coloured_rows(paths, systems)
+    if rows:
+        header = ["grey", *(system.name for system in systems), "original"]
+        write_sheet(picture_sheet(header, rows, groups), output)
+    if len(rows) < len(paths):
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except PhotochromError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
