@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench evaluate ablation features setup fonts browser clean
+.PHONY: demo test lint bench evaluate ablation features setup fonts browser database clean
 
 setup: $(STAMP)
 
@@ -16,6 +16,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@fc-list 2>/dev/null | grep -q . || $(MAKE) --no-print-directory fonts
 	@command -v chromium >/dev/null || $(MAKE) --no-print-directory browser
+	@PATH="$$PATH:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)" command -v initdb >/dev/null || $(MAKE) --no-print-directory database
 	touch $@
 
 # The labels of the contact sheets need one.
@@ -29,6 +30,12 @@ browser:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium >/dev/null; \
 	else echo "No chromium found: the tests in a browser will be skipped. On Debian: sudo apt-get install chromium"; fi
+
+# One test of the study's database needs a PostgreSQL; it starts its own.
+database:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y postgresql >/dev/null; \
+	else echo "No PostgreSQL found: its test will be skipped. On Debian: sudo apt-get install postgresql"; fi
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py -o demo

@@ -176,7 +176,7 @@ def real_time_page(network: dict[str, Any]) -> str:
         "",
         f"{verdict}: {1 / best:.0f} frames a second at 256 x 256, the paper's size, on {cores} CPU cores without a GPU",
         f"({best * 1e3:.1f} ms a frame, decode of the 313 colours included). Film runs at 24, video at 25 to 60.",
-        f"Shown the photograph at {native} x {native} instead, as `colorize` does, which costs next to no score, it "
+        f"Shown the photograph at {native} x {native} instead, as `colorize` does, and as its scores are measured, it "
         f"takes {usual * 1e3:.1f} ms.",
         f"The paper's own network manages {1 / paper:.1f} on the same cores, {paper / best:.0f} and "
         f"{paper / usual:.0f} times slower;",

@@ -89,7 +89,7 @@ def main() -> None:
         files = (grey / f"{name}.jpg", result)
         rows[name] = [*(pixels(pyvips.Image.new_from_file(str(file))) for file in files), pixels(original(name))]
     sheet = options.output / "contact-sheet.jpg"
-    write_sheet(picture_sheet(("grey", "coloured", "original"), list(rows.values()), groups=2), sheet)
+    write_sheet(picture_sheet(("grey", "coloured", "original"), list(rows.values()), groups=2), sheet, overwrite=True)
     print(f"Look at {sheet}")
     if options.before_after:
         before_after(rows, options.before_after)

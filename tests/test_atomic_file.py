@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from photochrom.atomic_file import part_file, remove_stale_parts
 from photochrom.colorizer import Colorizer
@@ -30,6 +31,18 @@ def test_the_target_appears_whole_with_ordinary_permissions(tmp_path: Path) -> N
     umask = os.umask(0)
     os.umask(umask)
     assert stat.S_IMODE(target.stat().st_mode) == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_a_writer_that_makes_its_own_private_file_changes_no_permissions(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        with part_file(tmp_path / "w.safetensors") as part:
+            save_file({"weight": np.zeros(3)}, part)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "w.safetensors").stat().st_mode) == 0o666 & ~umask
+    assert load_file(tmp_path / "w.safetensors")["weight"].tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

@@ -11,6 +11,7 @@ import itertools
 import os
 import re
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,11 +110,14 @@ def part_file(target: Path, overwrite: bool = False) -> Iterator[Path]:
     part = target.with_name(_part_name(target))
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        mode = part.stat().st_mode
     except OSError as error:
         raise output_error(target, error) from error
     _open_parts.add(part)
     try:
         yield part
+        if part.stat().st_mode != mode:  # replaced by a private file, as safetensors does
+            part.chmod(stat.S_IMODE(mode))
         _sync(part)
         _move(part, target, overwrite)
         _sync(target.parent)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -134,3 +135,29 @@ def serve() -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """The URL of an empty database of a PostgreSQL of its own, reached by a socket in its folder. Without one the tests
+    are skipped, except where `make` has to have installed it."""
+    debian = [str(folder) for folder in Path("/usr/lib/postgresql").glob("*/bin")]  # not on Debian's PATH
+    initdb = shutil.which("initdb", path=os.pathsep.join([os.environ["PATH"], *debian]))
+    if initdb is None:
+        if os.environ.get("CI"):
+            pytest.fail("no PostgreSQL here; expected `make` to have installed it")
+        pytest.skip("no PostgreSQL here; on Debian: apt-get install postgresql")
+    user = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+    with tempfile.TemporaryDirectory() as folder:  # of a short name, as sockets need, and open to that user
+        if user:
+            shutil.chown(folder, user)
+
+        def run(command: str, *arguments: str) -> None:
+            program = Path(initdb).resolve().with_name(command)
+            subprocess.run([program, *arguments], user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+        run("initdb", "--pgdata=data", "--username=photochrom", "--auth=trust", "--no-sync")
+        options = f"-k {folder} -c listen_addresses= -c fsync=off"
+        run("pg_ctl", "start", "--pgdata=data", "--wait", "--log=log", f"--options={options}")
+        yield f"postgresql://photochrom@/postgres?host={folder}"
+        run("pg_ctl", "stop", "--pgdata=data", "--wait", "--mode=immediate")

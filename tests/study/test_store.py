@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from photochrom.errors import DataError, SettingError
 from photochrom.study import answers_file
@@ -19,9 +17,6 @@ from photochrom.study.plan import Study
 from photochrom.study.records import Trial
 from photochrom.study.sessions import Sessions
 from photochrom.study.store import DATABASE, Store, open_store, read_trials
-from photochrom.study.tables import METADATA
-
-POSTGRESQL = os.environ.get("PHOTOCHROM_TEST_DATABASE_URL")
 
 
 @pytest.fixture
@@ -248,12 +243,8 @@ def test_tables_of_another_version_are_refused(study_folder: Path, study: Study,
         open_store(study_folder, study)
 
 
-@pytest.mark.skipif(POSTGRESQL is None, reason="PHOTOCHROM_TEST_DATABASE_URL is not set")
-def test_postgresql(study: Study) -> None:
-    assert POSTGRESQL is not None
-    engine = sa.create_engine(POSTGRESQL.replace("postgresql://", "postgresql+psycopg://"))
-    METADATA.drop_all(engine)
-    store = open_store(POSTGRESQL, study, create=True)
+def test_postgresql(postgresql: str, study: Study) -> None:
+    store = open_store(postgresql, study, create=True)
     sessions = Sessions(study, store)
     identifiers: list[str] = []
     threads = [threading.Thread(target=lambda: identifiers.append(take_part(sessions, 8))) for _ in range(8)]
@@ -261,7 +252,7 @@ def test_postgresql(study: Study) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    found = read_trials(POSTGRESQL)
+    found = read_trials(postgresql)
     assert len(set(identifiers)) == 8
     assert len(found) == 64
     assert sorted(each.number or 0 for each in store.participants()) == list(range(8))
@@ -269,7 +260,5 @@ def test_postgresql(study: Study) -> None:
     done = store.import_trials(found, study)
     assert done == Imported(participants=1, trials=8, known=56, contradictions=0, withheld=0)
     with pytest.raises(DataError, match="of another study"):
-        open_store(POSTGRESQL, replace(study, seed=99), create=True)
+        open_store(postgresql, replace(study, seed=99), create=True)
     store.close()
-    METADATA.drop_all(engine)
-    engine.dispose()

@@ -204,6 +204,6 @@ def test_refuses_a_damaged_file(views, tmp_path, name):
 def test_refuses_views_of_different_sizes(squares, views, tmp_path):
     for name in ("plain.npy", "plain.npz"):
         (tmp_path / name).write_bytes((views / name).read_bytes())
-    encode(find_photos(squares), tmp_path / "small.npy", View(Data(32)))
+    encode(find_photos(squares), tmp_path / "small.npy", View(Data(size=32)))
     with pytest.raises(DataError, match="made otherwise"):
         EncodedPhotos(tmp_path, 0)

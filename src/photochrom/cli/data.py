@@ -89,7 +89,8 @@ def encode(
     for file in (output, output.with_suffix(".npz")):
         refuse_existing(file, overwrite)
     entries = find_photos(data)
-    view = View(Data(size, least_area, True, gamma, sharpness, noise, aged), seed)
+    shown = Data(size=size, least_area=least_area, gamma=gamma, sharpness=sharpness, noise=noise, aged=aged)
+    view = View(shown, seed)
     with _progress(len(entries)) as advance:
         written = write(entries, output, view, _processes(jobs), advance, overwrite)
     _say_skipped(written.skipped)

@@ -15,7 +15,7 @@ import pyvips
 import typer
 from numpy.typing import NDArray
 
-from ..atomic_file import refuse_existing
+from ..atomic_file import output_error, part_file, refuse_existing
 from ..colorizer import load
 from ..errors import OutputError, PhotochromError, PhotoError, SettingError
 from .baselines import Grey
@@ -64,15 +64,18 @@ def _label(text: str) -> pyvips.Image:
     return grey.bandjoin([grey, grey]).copy(interpretation="srgb")
 
 
-def write_sheet(sheet: pyvips.Image, target: Path) -> None:
-    """The sheet as a file, its format by the name's ending. Raises OutputError."""
+def write_sheet(sheet: pyvips.Image, target: Path, overwrite: bool = False) -> None:
+    """The sheet as a file, its format by the name's ending; its folder is made. Raises OutputError."""
+    try:
+        encoded = sheet.write_to_buffer(target.suffix)
+    except pyvips.Error as error:
+        raise OutputError(target, str(error).strip(), "expected a name such as sheet.jpg") from error
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        sheet.write_to_file(str(target))
-    except (pyvips.Error, OSError) as error:
-        raise OutputError(
-            target, str(error).strip(), "expected a name such as sheet.jpg in a writable folder"
-        ) from error
+    except OSError as error:
+        raise output_error(target, error) from error
+    with part_file(target, overwrite) as part:
+        part.write_bytes(encoded)
 
 
 def coloured_rows(paths: Sequence[Path], systems: Sequence[System]) -> list[list[NDArray[np.uint8]]]:
@@ -116,7 +119,7 @@ def main(
     rows = coloured_rows(paths, systems)
     if rows:
         header = ["grey", *(system.name for system in systems), "original"]
-        write_sheet(picture_sheet(header, rows, groups), output)
+        write_sheet(picture_sheet(header, rows, groups), output, overwrite)
     if len(rows) < len(paths):
         raise typer.Exit(1)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..atomic_file import part_file, refuse_existing
@@ -53,7 +53,7 @@ def export_features(
     }
     state = {key: _stored(value, half) for key, value in network.state_dict().items()}
     with part_file(target, overwrite=overwrite) as part:
-        part.write_bytes(save(state, {"format": "pt", "photochrom": json.dumps(done)}))
+        save_file(state, part, {"format": "pt", "photochrom": json.dumps(done)})
     return factors
 
 

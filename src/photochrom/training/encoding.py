@@ -25,12 +25,11 @@ from .networks import load_imagenet
 from .photo_list import Entry, PhotoList
 from .photograph import CropSettings, Limits, UnusablePhoto, random_crop, usable
 from .recipe import Data
-from .shown import shown
+from .shown import CROPPING, shown
 from .skips import Skips
 from .survey import survey
 
 MEASURED = 32  # photographs on which the units of the features are measured
-CROPPING = 0  # the purpose of a generator (see shown.py)
 CLIPPED = 0.0005  # share of a channel's values there that int8 may not reach
 
 
@@ -171,7 +170,7 @@ def _measured_scale(photos: PhotoList, graph: bytes, view: View) -> list[NDArray
     same photographs have the same."""
     crops: list[Any] = []
     for start in range(0, len(photos), MEASURED):
-        crops += _crops(photos[start : start + MEASURED], View(Data(view.data.size)))[0]
+        crops += _crops(photos[start : start + MEASURED], View(Data(size=view.data.size)))[0]
         if len(crops) >= MEASURED:
             break
     if not crops:

@@ -19,7 +19,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
@@ -161,8 +161,7 @@ def export_weights(checkpoint: Path, target: Path, overwrite: bool = False, half
     (network.weights)."""
     state = load_checkpoint(checkpoint)[0].state_dict()
     with part_file(target, overwrite=overwrite) as part:
-        kept = {k: (v.half() if half and v.is_floating_point() else v).contiguous() for k, v in state.items()}
-        part.write_bytes(save(kept))  # safetensors' save_file would make a file that only its owner can read
+        save_file({k: (v.half() if half and v.is_floating_point() else v).contiguous() for k, v in state.items()}, part)
 
 
 def to_onnx(whole: nn.Module) -> onnx.ModelProto:

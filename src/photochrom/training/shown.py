@@ -18,7 +18,7 @@ from .sharpness import varied
 Streams = Callable[[int], list[np.random.Generator]]
 """For a purpose, a generator for each crop. Purposes do not share theirs: one more setting changes no other."""
 
-BENDING, AGEING, VARYING = 1, 3, 4  # purposes; 2 is the places of the loss
+CROPPING, BENDING, PLACES, AGEING, VARYING = range(5)  # purposes, also those of others; PLACES: of the loss
 
 
 def shown(rgb: Tensor, lightness: Tensor, data: Data, streams: Streams) -> Tensor:

@@ -21,12 +21,11 @@ from .losses import RebalancedCrossEntropy, RebalancedDistance
 from .networks import build_network
 from .recipe import Recipe, Schedule
 from .recognition import Recognition
-from .shown import shown
+from .shown import PLACES, shown
 
 Batch = tuple[Tensor, Tensor]
 """uint8 RGB crops [N, 3, size, size] and their positions in the training, int64 [N]."""
 
-PLACES = 2  # the purpose of a generator (see shown.py)
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 
 

@@ -95,6 +95,23 @@ def test_damaged_and_unknown_files(tmp_path):
         read_proposals([tmp_path / "p.mat"], ["a"])
 
 
+def test_a_mat_file_that_was_cut_off_and_one_of_a_newer_format(tmp_path):
+    path = tmp_path / "p.mat"
+    names, boxes = np.empty((2, 1), object), np.empty((1, 2), object)
+    names[:, 0] = ["a", "b"]
+    boxes[0, :] = [BOXES, BOXES[:1]]
+    for compressed in (False, True):
+        savemat(path, {"images": names, "boxes": boxes}, do_compression=compressed)
+        whole = path.read_bytes()
+        for length in range(0, len(whole), 5):
+            path.write_bytes(whole[:length])
+            with pytest.raises(DataError, match=r"p\.mat: not proposals"):
+                read_proposals([path], ["a", "b"])
+    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(384) + b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(DataError, match=r"p\.mat: is in MATLAB's format 7\.3; expected an older one"):
+        read_proposals([path], ["a", "b"])
+
+
 def test_an_opencv_without_the_search(monkeypatch, paths, tmp_path):
     monkeypatch.setitem(sys.modules, "cv2", types.SimpleNamespace(__version__="5.0"))
     with pytest.raises(SettingError, match=r"this OpenCV \(5\.0\) has no selective search"):

@@ -121,6 +121,7 @@ def _read_csv(path: Path, names: Collection[str]) -> Mapping[str, Floats]:
 def _read_mat(path: Path, names: Collection[str]) -> Mapping[str, Floats]:
     try:
         from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
     except ImportError as error:
         raise SettingError(
             f"{path}: reading MATLAB's files takes scipy, which is not installed; pip install 'photochrom[eval]', or "
@@ -128,10 +129,12 @@ def _read_mat(path: Path, names: Collection[str]) -> Mapping[str, Floats]:
         ) from error
     try:
         content = loadmat(path)
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # what SciPy says of 7.3, which is HDF5
         raise DataError(
             f"{path}: is in MATLAB's format 7.3; expected an older one: save('p.mat', 'images', 'boxes', '-v7')"
         ) from error
+    except (IndexError, TypeError, MatReadError) as error:  # what SciPy says of a file whose end is missing
+        raise ValueError(f"cut off or damaged: {error}") from error
     found = [str(np.asarray(cell).ravel()[0]) for cell in content["images"].ravel()]
     boxes = [np.asarray(cell) for cell in content["boxes"].ravel()]
     if len(found) != len(boxes):

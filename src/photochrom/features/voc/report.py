@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import nn
 
 from ...atomic_file import part_file
@@ -70,7 +70,7 @@ def write_weights(model: nn.Module, folder: Path, about: dict[str, str], overwri
     """The fine-tuned network's state dict, with `about` in the file's header. Raises OutputError."""
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     with part_file(folder / WEIGHTS, overwrite=overwrite) as part:
-        part.write_bytes(save(state, metadata=about))
+        save_file(state, part, metadata=about)
 
 
 def write(results: Results, folder: Path) -> None:
