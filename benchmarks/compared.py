@@ -28,7 +28,7 @@ from photochrom.evaluation.old_prints import old_print
 from photochrom.evaluation.photographs import Photograph, list_photographs, read_crop, take_half
 from photochrom.evaluation.systems import upsample
 from photochrom.models import usable_cores
-from photochrom.photo_io import resampled_lightness
+from photochrom.photo.reading import resampled_lightness
 
 CELL = 4  # pixels: the side of a cell, whose mean colour is the truth
 CELLS = SIDE // CELL

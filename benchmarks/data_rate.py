@@ -26,7 +26,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from photochrom import ab_bins
-from photochrom.training.data import CropSettings, Positions, TrainingPhotos, find_photos
+from photochrom.training.batches import CropSettings, Positions, TrainingPhotos, find_photos
 from photochrom.training.recipe import Recipe, load_recipe
 from photochrom.training.run import Numbered
 from photochrom.training.task import ColorizationTask

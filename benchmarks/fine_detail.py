@@ -22,11 +22,11 @@ from scipy.ndimage import gaussian_filter
 
 from photochrom.color import lab_to_rgb
 from photochrom.colorizer import load
+from photochrom.data.photograph import centre_crop, decode
+from photochrom.data.sources import find_photos
 from photochrom.evaluation.colour import SIDE, ColourTally, rebalancing
 from photochrom.evaluation.photographs import Photograph, list_photographs, read_crop, spread, take_half
 from photochrom.evaluation.systems import ModelSystem
-from photochrom.training.photograph import centre_crop, decode
-from photochrom.training.sources import find_photos
 
 HELD_OUT = 400
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]

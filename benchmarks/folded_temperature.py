@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from photochrom.evaluation.photographs import list_photographs, read_crop
+from photochrom.foreign.temperature import FOLDED, MOST, SIDE, measure
 from photochrom.models import open_session
-from photochrom.training.foreign_temperature import FOLDED, MOST, SIDE, measure
 
 
 class Logits(torch.nn.Module):

@@ -21,11 +21,11 @@ from photochrom.colorizer import Colorizer, load
 from photochrom.evaluation.baselines import Grey
 from photochrom.evaluation.colour import SIDE, ColourTally, rebalancing
 from photochrom.evaluation.photographs import list_photographs, read_crop, take_half
-from photochrom.evaluation.plot_style import png
+from photochrom.evaluation.report.plot_style import png
 from photochrom.evaluation.runtime import interleaved, machine
 from photochrom.evaluation.systems import ModelSystem
 from photochrom.models import usable_cores
-from photochrom.photo_io import resampled_lightness
+from photochrom.photo.reading import resampled_lightness
 
 SIZES = (96, 128, 160, 192, 256)
 RUNS = 50

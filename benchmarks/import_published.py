@@ -26,9 +26,9 @@ import torch
 from skimage.color import rgb2lab
 
 from photochrom.ab_bins import CENTRES, TEMPERATURE
+from photochrom.foreign.weights import import_model
 from photochrom.nets.eccv16 import ECCV16
 from photochrom.nets.siggraph17 import SIGGRAPH17
-from photochrom.training.foreign import import_model
 
 NETWORKS = {"eccv16": ECCV16, "siggraph17": SIGGRAPH17}
 CLOSE = 1e-3  # ab units

@@ -18,10 +18,10 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from photochrom.data.photograph import centre_crop, decode
+from photochrom.data.sources import find_photos
 from photochrom.models import read_info
-from photochrom.photo_io import resampled_lightness
-from photochrom.training.photograph import centre_crop, decode
-from photochrom.training.sources import find_photos
+from photochrom.photo.reading import resampled_lightness
 
 PHOTOGRAPHS = 64
 

@@ -23,10 +23,10 @@ from photochrom.colorizer import load
 from photochrom.evaluation import photographs
 from photochrom.evaluation.baselines import make_baseline
 from photochrom.evaluation.colour import SIDE
-from photochrom.evaluation.judge import judge, trustworthy
-from photochrom.evaluation.judge_features import BATCH, JudgeFeatures
+from photochrom.evaluation.judges.machine import judge, trustworthy
+from photochrom.evaluation.judges.machine_features import BATCH, JudgeFeatures
+from photochrom.evaluation.judges.semantic import merged
 from photochrom.evaluation.results import JudgeScores
-from photochrom.evaluation.semantic import merged
 from photochrom.evaluation.systems import ModelSystem, Saturated, System, upsample
 
 RESOLUTIONS = (40, 24)  # cells a side: what networks at 160 and 96 pixels with stride 4 can give

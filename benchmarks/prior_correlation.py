@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from photochrom.training.prior import load_prior, survey_prior
-from photochrom.training.sources import find_photos
+from photochrom.data.prior import load_prior, survey_prior
+from photochrom.data.sources import find_photos
 
 AT_LEAST = 0.96
 

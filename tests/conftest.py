@@ -19,6 +19,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from photochrom.colorizer import Colorizer, load
 
+pytest_plugins = ["tests.small_photographs"]
+
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that: tests that send it need it back.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

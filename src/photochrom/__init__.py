@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from . import errors
     from .colorizer import Colorizer, colorize, load
 
-__version__ = "0.1.0"
 __all__ = ["Colorizer", "__version__", "colorize", "errors", "load"]
 
 

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__
 from .ab_bins import CENTRES, Q
 from .contrast import widened
 from .errors import ModelError, SettingError, UnreadablePhotoError
-from .formats import output_format
 from .merge import AbMap, PageMerger, Samples
-from .metadata import Mark
 from .models import SIDE_MULTIPLE, ModelInfo, open_session
-from .photo_io import MAX_PIXELS, Photo, open_photo, resampled_lightness
-from .photo_writer import Settings, encode_photo, notes, write_photo
+from .photo.formats import output_format
+from .photo.metadata import Mark
+from .photo.reading import MAX_PIXELS, Photo, open_photo, resampled_lightness
+from .photo.writing import Settings, encode_photo, notes, write_photo
+from .version import __version__
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -61,7 +61,7 @@ class Settings:
 
 def check(job: Job, settings: Settings) -> Outcome | None:
     """The outcome of a job that is not to be done (photochrom made it, the output exists), or None: do it."""
-    from .metadata import is_marked
+    from .photo.metadata import is_marked
 
     try:
         if job.found and job.source is not None and is_marked(job.source):
@@ -81,7 +81,7 @@ def check(job: Job, settings: Settings) -> Outcome | None:
 
 def examine(job: Job, settings: Settings, max_pixels: int) -> Outcome:
     """What `colour` would come to, as far as the headers tell."""
-    from .photo_io import open_photo
+    from .photo.reading import open_photo
 
     outcome = check(job, settings)
     if outcome is not None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import MissingPhotoError, OutputError, PhotoError, SettingError, UnreadablePhotoError
-from .formats import FORMATS, SUFFIXES, WRITABLE, format_of_suffix
+from .photo.formats import FORMATS, SUFFIXES, WRITABLE, format_of_suffix
 
 STDIN = STDOUT = "-"
 _SHOWN_CLASHES = 5

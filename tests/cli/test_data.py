@@ -11,7 +11,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from photochrom.training.prior import load_prior
+from photochrom.data.prior import load_prior
 
 from .conftest import Run
 

@@ -17,10 +17,10 @@ import skimage.data
 import torch
 from PIL import Image
 
+from photochrom.foreign.fetch import BASE_URL_VARIABLE, PUBLISHED, Published
 from photochrom.models import bundled_models, read_info
 from photochrom.nets.eccv16 import ECCV16
 from photochrom.nets.siggraph17 import SIGGRAPH17
-from photochrom.training.fetch import BASE_URL_VARIABLE, PUBLISHED, Published
 
 from .conftest import Run, whole
 

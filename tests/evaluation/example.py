@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from photochrom.ab_bins import CENTRES
+from photochrom.evaluation.judges.semantic import merged
 from photochrom.evaluation.photographs import Photograph, read_crop
 from photochrom.evaluation.results import (
     ColourScores,
@@ -22,7 +23,6 @@ from photochrom.evaluation.results import (
     SemanticScores,
     SystemResult,
 )
-from photochrom.evaluation.semantic import merged
 from photochrom.evaluation.systems import System
 
 EDGES = np.arange(-128, 129, 4)

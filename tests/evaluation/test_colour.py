@@ -25,9 +25,9 @@ from photochrom.evaluation.colour import (
     pixel_score,
     rebalancing,
 )
+from photochrom.evaluation.judges.semantic import merged
 from photochrom.evaluation.photographs import Photograph, list_photographs, read_crop
 from photochrom.evaluation.rows import stacked
-from photochrom.evaluation.semantic import merged
 
 
 def noise(seed: int) -> Photograph:

@@ -7,13 +7,14 @@ import pytest
 from scipy import linalg
 
 from photochrom.errors import DataError
-from photochrom.evaluation import frechet, judge
 from photochrom.evaluation.baselines import make_baseline
-from photochrom.evaluation.classifiers import Classified
 from photochrom.evaluation.evaluate import evaluate
+from photochrom.evaluation.judges import frechet
+from photochrom.evaluation.judges import machine as judge
+from photochrom.evaluation.judges.classifiers import Classified
+from photochrom.evaluation.judges.semantic import merged
 from photochrom.evaluation.photographs import list_photographs, read_whole
 from photochrom.evaluation.results import Evaluation, Interval, JudgeScores
-from photochrom.evaluation.semantic import merged
 
 
 class Certain:

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from photochrom.data.sources import find_photos
 from photochrom.errors import DataError, SettingError
 from photochrom.features.class_labels import class_names, from_key, label_column
-from photochrom.training.sources import find_photos
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
+from photochrom.data.sources import find_photos
 from photochrom.features.crops import Unreadable, crop_batches
-from photochrom.training.sources import find_photos
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from photochrom.data.photograph import centre_crop, decode
 from photochrom.errors import DataError
 from photochrom.features.crops import Unreadable
 from photochrom.features.labelled import find_labelled
@@ -18,7 +19,6 @@ from photochrom.features.probe_features import (
     stored_bytes,
 )
 from photochrom.features.trunk import untrained_trunk
-from photochrom.training.photograph import centre_crop, decode
 from photochrom.training.recipe import Network
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from photochrom.data.photo_list import PhotoList
 from photochrom.errors import DataError, OutputError
 from photochrom.evaluation.bootstrap import resample_counts
 from photochrom.features.labelled import Labelled
 from photochrom.features.probe import Probed
+from photochrom.features.probe_files import FILES, refuse_report, write
 from photochrom.features.probe_plot import draw
-from photochrom.features.probe_report import FILES, ProbeReport, make_report, refuse_report, score, write
+from photochrom.features.probe_report import ProbeReport, make_report, score
 from photochrom.features.subjects import Subject
-from photochrom.training.photo_list import PhotoList
 
 N, CLASSES = 200, 20
 

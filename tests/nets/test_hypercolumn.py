@@ -13,12 +13,12 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from photochrom import tensor_file as foreign_file
 from photochrom.errors import ModelError
 from photochrom.nets import vgg16
 from photochrom.nets.hypercolumn import Dahl, Larsson
 from photochrom.nets.vgg16 import NAMES, VGG16Trunk
-from photochrom.training import foreign_file
-from photochrom.training.foreign_file import read_tensors
+from photochrom.tensor_file import read_tensors
 
 # torchvision's vgg16().features: channels of the convolutions, each followed by a ReLU; M is a maximum.
 PUBLISHED = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")

@@ -6,6 +6,8 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
+from photochrom.data.photograph import decode
+from photochrom.data.sources import find_photos
 from photochrom.errors import DataError, OutputError, RecipeError
 from photochrom.nets.lite import Encoder
 from photochrom.training.decoder_task import DecoderTask
@@ -13,10 +15,8 @@ from photochrom.training.encoded import Encoded, EncodedPhotos, shapes
 from photochrom.training.encoding import View, encode
 from photochrom.training.lab_torch import rgb_to_lab
 from photochrom.training.networks import load_imagenet
-from photochrom.training.photograph import decode
 from photochrom.training.recipe import Data, load_recipe
 from photochrom.training.run import train
-from photochrom.training.sources import find_photos
 
 AS_IT_IS = View(Data(size=64, least_area=1.0, mirror=False))
 SETTINGS = [

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from photochrom.training.data import find_photos
+from photochrom.training.batches import find_photos
 from photochrom.training.lab_torch import rgb_to_lab
 from photochrom.training.losses import RebalancedCrossEntropy
 from photochrom.training.recipe import load_recipe

@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _print_version() -> None:
-    from photochrom import __version__
+    from photochrom.version import __version__
 
     print(f"photochrom {__version__}")
 
@@ -127,6 +127,6 @@ def _load(name: str) -> Any:
 def _is_photo(text: str) -> bool:
     from pathlib import Path
 
-    from photochrom.formats import SUFFIXES
+    from photochrom.photo.formats import SUFFIXES
 
     return Path(text).suffix.lower() in SUFFIXES or Path(text).exists() or text == "-"

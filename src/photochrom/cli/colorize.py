@@ -101,7 +101,7 @@ def colorize(
         raise SettingError("--overwrite and --skip-existing exclude each other; give one of them")
     if temperature is not None and decode is not _Decode.ANNEALED_MEAN:
         raise SettingError(f"--temperature belongs to --decode annealed-mean; leave it out with --decode {decode}")
-    from ..metadata import is_marked
+    from ..photo.metadata import is_marked
 
     plan = make_plan(inputs, output, recursive=recursive, format=format, overwrite=overwrite, is_marked=is_marked)
     to_stdout = any(job.target is None for job in plan.jobs)

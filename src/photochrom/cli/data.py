@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..training.skips import Skips
+    from ..data.skips import Skips
 
 app = typer.Typer()
 
@@ -44,9 +44,9 @@ def pack(
     Run again after a stop, it goes on; shards that are complete stay. Corrupt, tiny and grey photographs are left out
     and named in SHARDS/skipped.jsonl.
     """
-    from ..training.pack import Encoding, PackSettings, skipped_of
-    from ..training.pack import pack as make_shards
-    from ..training.sources import find_photos
+    from ..data.pack import Encoding, PackSettings, skipped_of
+    from ..data.pack import pack as make_shards
+    from ..data.sources import find_photos
 
     logging.getLogger("pyvips").setLevel(logging.ERROR)  # it has a line for every damaged row of pixels
     settings = PackSettings(Encoding(size, format, quality), per_shard=per_shard)
@@ -76,11 +76,11 @@ def encode(
 ) -> None:
     """Compute once what lite's ImageNet encoder sees, to train its decoder several times as fast (data.encoded)."""
     from ..atomic_file import refuse_existing
+    from ..data.sources import find_photos
     from ..errors import SettingError
     from ..training.encoding import View
     from ..training.encoding import encode as write
     from ..training.recipe import Data
-    from ..training.sources import find_photos
 
     if size % 32:
         raise SettingError(f"--size is {size}; expected a multiple of 32")
@@ -108,10 +108,10 @@ def prior(
 ) -> None:
     """Measure how often each of the 313 colours occurs."""
     from ..atomic_file import part_file, refuse_existing
-    from ..training.photo_list import fingerprint
-    from ..training.plots import prior_figure, require_matplotlib, save
-    from ..training.prior import save_prior, survey_prior
-    from ..training.sources import find_photos
+    from ..data.photo_list import fingerprint
+    from ..data.plots import prior_figure, require_matplotlib, save
+    from ..data.prior import save_prior, survey_prior
+    from ..data.sources import find_photos
 
     for file in (output, plot):
         if file is not None:
@@ -143,9 +143,9 @@ def stats(
     """Count, measure and check the photographs of a training set."""
     from ..ab_bins import CENTRES
     from ..atomic_file import part_file, refuse_existing
-    from ..training.plots import require_matplotlib, save, stats_figure
-    from ..training.sources import find_photos
-    from ..training.stats import measure, spread
+    from ..data.plots import require_matplotlib, save, stats_figure
+    from ..data.sources import find_photos
+    from ..data.stats import measure, spread
 
     if plot is not None:
         refuse_existing(plot, overwrite)

@@ -61,14 +61,15 @@ def evaluate(
     what is new. Fitted baselines (constant, lightness-table) are always fitted on the even half: report on --half odd.
     """
     from ..errors import SettingError
-    from ..evaluation import photographs, report
+    from ..evaluation import photographs
     from ..evaluation.baselines import make_baseline
-    from ..evaluation.classifiers import make_classifier
     from ..evaluation.evaluate import evaluate as measured
+    from ..evaluation.judges.classifiers import make_classifier
+    from ..evaluation.report import files as report
     from ..models import cache_folder
 
     if html:
-        from ..evaluation.html_report import require_libraries
+        from ..evaluation.report.html import require_libraries
 
         require_libraries()
     if not model and not baseline:
@@ -106,8 +107,8 @@ def evaluate(
         )
         report.write(evaluation, output)  # before the pictures: they take a while
         if html:
-            from ..evaluation.html_report import write_html
-            from ..evaluation.illustrations import illustrate
+            from ..evaluation.report.html import write_html
+            from ..evaluation.report.illustrations import illustrate
 
             illustrations = illustrate(evaluation, systems, data, seed=seed, progress=progress)
             write_html(evaluation, illustrations, output / "report.html", overwrite=True)
@@ -150,7 +151,7 @@ def _show(evaluation: Evaluation, target: Path) -> None:
     """The tables, without intervals where the terminal is too narrow for them."""
     from rich.console import Console
 
-    from ..evaluation import report
+    from ..evaluation.report import files as report
 
     console = Console()
     if not console.is_terminal:

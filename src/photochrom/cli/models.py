@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from ..training.foreign import Imported
+    from ..foreign.weights import Imported
 
 app = typer.Typer()
 
@@ -90,8 +90,8 @@ def fetch_command(
 ) -> None:
     """Download the weights that the authors published, check them and make a model of them."""
     _need_training()  # before 130 MB are downloaded
-    from ..training.fetch import fetch_weights, published
-    from ..training.foreign import import_model
+    from ..foreign.fetch import fetch_weights, published
+    from ..foreign.weights import import_model
 
     published(name)
     folder = cache_folder() if output is None else output
@@ -121,7 +121,7 @@ def import_command(
 ) -> None:
     """Make a model of weights that were trained elsewhere, and keep them as OUT.safetensors beside it."""
     _need_training()
-    from ..training.foreign import import_model
+    from ..foreign.weights import import_model
 
     target = file.parent / f"{file.stem}.onnx" if output is None else output
     _report(import_model(file, target, name=name, photographs=photographs, overwrite=overwrite))
@@ -134,7 +134,7 @@ def _fields(info: ModelInfo) -> dict[str, Any]:
 def _need_training() -> None:
     """Say what to install; `list` and `info` do without it."""
     try:
-        from ..training import foreign  # noqa: F401
+        from ..foreign import weights  # noqa: F401
     except ImportError as error:
         if (error.name or "").startswith("photochrom"):
             raise

@@ -74,7 +74,8 @@ def probe(
     from ..features.linear_probe import ProbeSettings
     from ..features.probe import FeatureSettings
     from ..features.probe import probe as probed
-    from ..features.probe_report import make_report, refuse_report, require_matplotlib, write
+    from ..features.probe_files import refuse_report, require_matplotlib, write
+    from ..features.probe_report import make_report
     from ..features.subjects import find_subjects
     from ..models import cache_folder
 

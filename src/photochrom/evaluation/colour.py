@@ -19,10 +19,10 @@ from .. import ab_bins
 from ..color import lab_to_rgb
 from ..errors import DataError
 from . import bootstrap
+from .judges.semantic import merged
 from .photographs import Photograph
 from .results import AB_CELL, AB_CELLS, ColourScores, Interval
 from .rows import Row, Rows, stacked
-from .semantic import merged
 
 SIDE = 256  # pixels
 VERSION = 1  # of what a row holds: kept rows of another one are not used

@@ -12,7 +12,7 @@ import numpy as np
 from ..colorizer import load
 from ..errors import ModelError
 from ..models import usable_cores
-from ..photo_io import resampled_lightness
+from ..photo.reading import resampled_lightness
 from .results import Cost
 from .runtime import interleaved
 

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
 from ..errors import DataError
-from . import frechet
+from ..version import __version__
 from .baselines import Grey, RandomColours, Truth
 from .colour import ColourTally
 from .cost import measure_costs
+from .judges import frechet
+from .judges.semantic import semantic_scores
 from .measures import ColourMeasure, JudgeMeasure, SemanticMeasure
 from .measuring import Measure, Measured, measure
 from .photographs import spread
 from .results import Cost, Evaluation, JudgeScores, SemanticScores, SystemResult
-from .semantic import semantic_scores
 from .survey import Progress, Source, survey
 from .systems import ModelSystem, System
 
 if TYPE_CHECKING:
-    from .classifiers import Classifier
+    from .judges.classifier import Classifier
 
 LIBRARIES = ("numpy", "onnxruntime", "pyvips", "scikit-image", "torch", "efficientnet_lite_pytorch")
 
@@ -81,8 +81,8 @@ def evaluate(
         # Grey and original are the ends of the scale: they are classified whether asked for or not, once.
         wanted += [(each, semantic) for each in with_others(systems, Truth(), Grey())]
     if judged:
-        from .judge import MOST_PHOTOGRAPHS
-        from .judge_features import JudgeFeatures
+        from .judges.machine import MOST_PHOTOGRAPHS
+        from .judges.machine_features import JudgeFeatures
 
         random = RandomColours([source.path for source in sources], seed)
         view = JudgeMeasure(JudgeFeatures(threads), [source.name for source in spread(sources, MOST_PHOTOGRAPHS)])
@@ -172,7 +172,7 @@ def _moments(measured: Measured, name: str) -> frechet.Moments | None:
 
 def _judge(measured: Measured, names: Sequence[str], seed: int) -> tuple[dict[str, JudgeScores], str]:
     """The judge's verdicts, and a word where there are none."""
-    from .judge import MIN_PHOTOGRAPHS, MOST_ERROR, judge, trustworthy
+    from .judges.machine import MIN_PHOTOGRAPHS, MOST_ERROR, judge, trustworthy
 
     verdicts = {}
     for name in dict.fromkeys([RandomColours.name, *names]):

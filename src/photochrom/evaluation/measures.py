@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from . import colour, semantic
+from . import colour
 from .baselines import Truth
 from .block_store import digest
+from .judges import semantic
+from .judges.semantic import merged
 from .measuring import Seen
 from .rows import Row
-from .semantic import merged
 from .systems import System
 
 if TYPE_CHECKING:
-    from .classifiers import Classifier
-    from .judge_features import JudgeFeatures
+    from .judges.classifier import Classifier
+    from .judges.machine_features import JudgeFeatures
 
 
 UNKNOWN: Row = {"log_probability": 0.0, "rank": 0.0, "known": 0.0}

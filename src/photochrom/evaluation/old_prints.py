@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..training import ageing
+from ..training.crops import ageing
 from ..training.lab_torch import lightness_to_grey
 from .photographs import Photograph
 from .systems import System
 
 
 class OldPrint:
-    """Another system that is given each photograph as a faded orthochromatic print (training/ageing.py: TYPICAL).
+    """Another system that is given each photograph as a faded orthochromatic print (training/crops/ageing.py: TYPICAL).
 
     The last photograph's colours are kept: saturations share them.
     """

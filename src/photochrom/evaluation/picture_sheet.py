@@ -19,8 +19,8 @@ from ..atomic_file import output_error, part_file, refuse_existing
 from ..colorizer import load
 from ..errors import OutputError, PhotochromError, PhotoError, SettingError
 from .baselines import Grey
+from .judges.semantic import merged
 from .photographs import list_photographs, read_whole, spread, take_half
-from .semantic import merged
 from .systems import ModelSystem, Saturated, System
 
 CELL = 288  # pixels: the box that each picture is fitted into

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SettingError
-from ..photo_io import NETWORK_KERNEL, resampled_lightness
+from ..photo.reading import NETWORK_KERNEL, resampled_lightness
 from .photographs import Photograph
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ import tarfile
 from collections.abc import Sequence
 from typing import Any
 
+from ..data.locations import Location
+from ..data.parquet_source import ParquetSource
+from ..data.photo_list import PhotoList
+from ..data.tar_source import TarSource
 from ..errors import DataError, SettingError
-from ..training.locations import Location
-from ..training.parquet_source import ParquetSource
-from ..training.photo_list import PhotoList
-from ..training.tar_source import TarSource
 
 SOURCE_CLASS_NUMBER = re.compile(r"(?P<source>[^-/]+)-(?P<class>[^/]+)-\d+\.\w+")
 UNKNOWN = "x"  # the class in such a key where it is not known

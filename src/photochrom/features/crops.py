@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..training.photo_list import PhotoList
-from ..training.photograph import UnusablePhoto, centre_crop, open_entry
+from ..data.photo_list import PhotoList
+from ..data.photograph import UnusablePhoto, centre_crop, open_entry
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..atomic_file import part_file, refuse_existing
 from ..errors import DataError, ModelError
-from ..training.data import CropSettings, TrainingPhotos, find_photos
+from ..training.batches import CropSettings, TrainingPhotos, find_photos
 from ..training.export import load_checkpoint
 from ..training.lab_torch import rgb_to_lab
 from ..training.recipe import Recipe, recipe_from_dict

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.photo_list import PhotoList, fingerprint
+from ..data.sources import find_photos
 from ..errors import DataError, SettingError
-from ..training.photo_list import PhotoList, fingerprint
-from ..training.sources import find_photos
 from .class_labels import class_names, compiled
 
 PARTS = 5  # equal shares, by hash: one is the test's, one that for choosing settings
@@ -77,7 +77,7 @@ def find_labelled(
 ) -> Labelled:
     """The labelled photographs of `data`, split by the hash of their keys.
 
-    data: what training/locations.py knows (a folder of class folders, tars, Parquet, a data set's id). test_data: the
+    data: what data/locations.py knows (a folder of class folders, tars, Parquet, a data set's id). test_data: the
     photographs to test on, where they lie elsewhere; then all of `data` is trained on. Raises DataError: no
     photographs, no classes, fewer than two of them, nothing to train or test on; SettingError for a wrong expression.
     """

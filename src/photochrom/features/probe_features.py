@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..atomic_file import output_error
+from ..data.order import Order
 from ..errors import DataError
-from ..training.order import Order
 from .crops import Unreadable, crop_batches
 from .labelled import Labelled
 from .pooling import PooledTrunk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..evaluation.plot_style import INK, Style
+from ..evaluation.report.plot_style import INK, Style
 from .probe_report import ProbeReport, SystemScore
 
 if TYPE_CHECKING:

@@ -22,14 +22,14 @@ from torch import Tensor, nn
 
 from .. import ab_bins
 from ..errors import DataError, ModelError, RecipeError, SettingError
+from ..foreign.weights import read_network
 from ..nets.alexnet import LAYERS as ALEXNET
 from ..nets.alexnet import AlexNet
 from ..nets.eccv16 import BLOCKS, ECCV16
 from ..nets.lite import STAGES, Encoder, Lite, SamePadConv
+from ..tensor_file import read_tensors
 from ..training.checkpoints import read_checkpoint
 from ..training.export import load_checkpoint
-from ..training.foreign import read_network
-from ..training.foreign_file import read_tensors
 from ..training.initialisation import initialise
 from ..training.lab_torch import rgb_to_lab
 from ..training.networks import build_network

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from ..atomic_file import output_error
 from ..errors import DataError, OutputError, PhotochromError, PhotoError, SettingError
 from ..evaluation.baselines import RandomColours, Truth
+from ..evaluation.judges.semantic import merged
 from ..evaluation.photographs import Photograph, read_crop
-from ..evaluation.semantic import merged
 from ..evaluation.systems import System
 from .pictures import picture_file, write_picture
 from .plan import FILE, PICTURES, RANDOM, REAL, Study, to_json

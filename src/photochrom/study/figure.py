@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..evaluation.paper import TABLE_1
-from ..evaluation.plot_style import INK, drawing, svg
+from ..evaluation.report.paper import TABLE_1
+from ..evaluation.report.plot_style import INK, drawing, svg
 from .analysis import AlgorithmResult
 
 if TYPE_CHECKING:

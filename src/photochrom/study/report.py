@@ -12,10 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..atomic_file import output_error, part_file
 from ..errors import OutputError
-from ..evaluation.paper import TABLE_1
+from ..evaluation.report.paper import TABLE_1
+from ..version import __version__
 from .analysis import AlgorithmResult, Analysis, Range, Share, rules
 from .plan import Study
 from .report_page import page

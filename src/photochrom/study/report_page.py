@@ -10,8 +10,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..evaluation.paper import TABLE_1
-from ..evaluation.thumbnails import data_uri, thumbnail
+from ..evaluation.report.paper import TABLE_1
+from ..evaluation.report.thumbnails import data_uri, thumbnail
 from .analysis import RANKING_WEIGHT, AlgorithmResult, Analysis, Judged, Range, Times, rules
 from .build import summary
 from .figure import shares_figure

@@ -1,3 +1,3 @@
-"""Training: data, prior, losses, the Lightning task, recipes, export.
+"""Training: batches, crops, losses, the Lightning task, recipes, export.
 
 Needs the extra: pip install 'photochrom[train]'."""

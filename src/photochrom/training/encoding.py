@@ -17,17 +17,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..atomic_file import part_file
+from ..data.photo_list import Entry, PhotoList
+from ..data.photograph import CropSettings, Limits, UnusablePhoto, random_crop, usable
+from ..data.skips import Skips
+from ..data.survey import survey
 from ..errors import DataError
 from ..nets.lite import Encoder
+from .crops.shown import CROPPING, shown
 from .encoded import STRIDE, shapes
 from .lab_torch import rgb_to_lab
 from .networks import load_imagenet
-from .photo_list import Entry, PhotoList
-from .photograph import CropSettings, Limits, UnusablePhoto, random_crop, usable
 from .recipe import Data
-from .shown import CROPPING, shown
-from .skips import Skips
-from .survey import survey
 
 MEASURED = 32  # photographs on which the units of the features are measured
 CLIPPED = 0.0005  # share of a channel's values there that int8 may not reach

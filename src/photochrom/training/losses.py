@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .. import ab_bins
-from .photograph import NEAR_GREY
+from ..data.photograph import NEAR_GREY
 
 
 class SoftTargets(nn.Module):

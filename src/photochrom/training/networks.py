@@ -22,7 +22,7 @@ from ..nets.alexnet import AlexNet
 from ..nets.eccv16 import ECCV16
 from ..nets.hypercolumn import Dahl, Larsson
 from ..nets.lite import STRIDES, Encoder, Lite
-from .foreign_file import read_tensors
+from ..tensor_file import read_tensors
 from .initialisation import initialise
 from .recipe import Network
 

@@ -46,9 +46,9 @@ class Network:
 class Data:
     """size: side of a training crop in pixels, a multiple of 32; least_area: least share of the photograph's largest
     square that a crop covers; mirror: flip half of them; gamma: L is bent by exp(+-gamma), as prints and scans are;
-    sharpness, noise: how far L is made sharper, softer and noisier (training/sharpness.py); aged: share of the crops
-    whose L is that of an old print (training/ageing.py); encoded: a folder made by `photochrom data encode`, to train
-    lite's decoder on (then what is above was settled there, and is of no effect); workers: processes that decode."""
+    sharpness, noise: how far L is made sharper, softer and noisier (crops/sharpness.py); aged: share of the crops whose
+    L is that of an old print (crops/ageing.py); encoded: a folder made by `photochrom data encode`, to train lite's
+    decoder on (then what is above was settled there, and is of no effect); workers: processes that decode."""
 
     size: int = 128
     least_area: float = 0.4

@@ -38,20 +38,20 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..atomic_file import part_file
+from ..data.photo_list import PhotoList
+from ..data.prior import load_prior, measure_prior, save_prior
+from ..data.skips import read_skips
 from ..errors import DataError, RecipeError
+from .batches import CropSettings, Lanes, Positions, TrainingPhotos, ValidationPhotos, find_photos, fingerprint
 from .callbacks import JsonLog, Pictures, SaveAtEnd, StopOnNan, StopOnSignal
 from .checkpoints import AtomicCheckpoints, refuse_another
-from .data import CropSettings, Lanes, Positions, TrainingPhotos, ValidationPhotos, find_photos, fingerprint
 from .decoder_task import DecoderTask
 from .encoded import EncodedPhotos
 from .lab_torch import rgb_to_lab
 from .networks import load_start
-from .photo_list import PhotoList
-from .prior import load_prior, measure_prior, save_prior
 from .processes import Processes, processes, trainer_options
 from .progress import TrainingProgress
 from .recipe import Recipe
-from .skips import read_skips
 from .task import Batch, ColorizationTask
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Numbered(Dataset[Batch]):
 
 
 class PhotoDataModule(lightning.LightningDataModule):
-    """Batches in the order of training/data.py, from where the trainer stands."""
+    """Batches in the order of training/batches.py, from where the trainer stands."""
 
     def __init__(self, recipe: Recipe, training: Dataset[Any], validation: ValidationPhotos) -> None:
         """training: position -> (what is shown, position)."""

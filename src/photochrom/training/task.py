@@ -14,6 +14,7 @@ from torch.nn import functional
 from ..ab_bins import TEMPERATURE
 from ..errors import RecipeError
 from ..nets.lite import BLOCKS, Lite
+from .crops.shown import PLACES, shown
 from .distillation import Teachers
 from .heads import HEADS, Classification, Head
 from .lab_torch import rgb_to_lab
@@ -21,7 +22,6 @@ from .losses import RebalancedCrossEntropy, RebalancedDistance
 from .networks import build_network
 from .recipe import Recipe, Schedule
 from .recognition import Recognition
-from .shown import PLACES, shown
 
 Batch = tuple[Tensor, Tensor]
 """uint8 RGB crops [N, 3, size, size] and their positions in the training, int64 [N]."""

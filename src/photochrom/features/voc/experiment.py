@@ -20,8 +20,8 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from ...data.photograph import centre_crop
 from ...errors import DataError, SettingError
-from ...training.photograph import centre_crop
 from ..absorb import absorb_batchnorm
 from ..rescale import rescale
 from ..trunk import Trunk, load_trunk, supervised_trunk, untrained_trunk

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ...data.photograph import FORMATS
 from ...errors import DataError
-from ...training.photograph import FORMATS
 
 MULTIPLE = 32  # pixels; what trunks want sides to be multiples of
 GREY = 119  # sRGB code of L = 50: what photographs are padded with, for networks subtract that

@@ -1,0 +1,1 @@
+"""Photographs from anywhere, for training, evaluation and probes: list, read, pack, prior, statistics."""

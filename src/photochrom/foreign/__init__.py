@@ -1,0 +1,3 @@
+"""Other people's weights: fetch, recognise, check, convert.
+
+Needs the extra: pip install 'photochrom[train]'."""

@@ -1,0 +1,202 @@
+"""What a photograph's file says about it besides its pixels: carried to the output, with photochrom's mark added.
+
+The mark: XMP Iptc4xmpExt:DigitalSourceType = compositeWithTrainedAlgorithmicMedia (IPTC's term for a photograph that
+a trained model added to), and Software with photochrom's version, the model and the temperature.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyvips
+
+from ..errors import PhotoError
+from .exif import exif_header, tiff_iptc
+from .reading import XMP, Photo, open_photo
+from .srgb import PROFILE, srgb_profile
+
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+
+IPTC = "iptc-data"
+_CARRIED = ("exif-data", "resolution-unit", "delay", "loop", "background")
+
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+_TAG = f"{{{_EXTENSION}}}DigitalSourceType"
+_NAMESPACES = {
+    "x": "adobe:ns:meta/",
+    "rdf": _RDF,
+    "Iptc4xmpExt": _EXTENSION,
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "xmpMM": "http://ns.adobe.com/xap/1.0/mm/",
+    "xmpRights": "http://ns.adobe.com/xap/1.0/rights/",
+    "photoshop": "http://ns.adobe.com/photoshop/1.0/",
+    "tiff": "http://ns.adobe.com/tiff/1.0/",
+    "exif": "http://ns.adobe.com/exif/1.0/",
+    "crs": "http://ns.adobe.com/camera-raw-settings/1.0/",
+    "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
+}
+_HEAD = b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+_TAIL = b'\n<?xpacket end="w"?>'
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What made the colours: goes into the output's Software entry."""
+
+    version: str
+    model: str
+    temperature: float
+
+    @property
+    def software(self) -> str:
+        # No parentheses: libvips takes " (" for the end of an EXIF string.
+        text = f"photochrom {self.version}, model {self.model}, temperature {self.temperature:g}"
+        return text.encode("ascii", "replace").decode("ascii")  # EXIF and TIFF hold ASCII
+
+
+def _register_namespaces() -> None:
+    for prefix, uri in _NAMESPACES.items():
+        ET.register_namespace(prefix, uri)
+
+
+def marked_xmp(xmp: bytes | None) -> bytes:
+    """An XMP packet with the mark, and everything that `xmp` held; a malformed packet is replaced, not repaired."""
+    _register_namespaces()
+    root = _parsed(xmp)
+    rdf = None if root is None else _rdf(root)
+    if root is None or rdf is None:
+        root = ET.Element("{adobe:ns:meta/}xmpmeta")
+        rdf = ET.SubElement(root, f"{{{_RDF}}}RDF")
+    for description in rdf.findall(f"{{{_RDF}}}Description"):
+        description.attrib.pop(_TAG, None)
+        for old in description.findall(_TAG):
+            description.remove(old)
+    mark = ET.SubElement(rdf, f"{{{_RDF}}}Description", {f"{{{_RDF}}}about": _about(rdf)})
+    ET.SubElement(mark, _TAG).text = SOURCE_TYPE
+    return _HEAD + ET.tostring(root, encoding="utf-8") + _TAIL
+
+
+def _about(rdf: ET.Element) -> str:
+    """All descriptions of a packet must be about the same thing."""
+    for description in rdf.findall(f"{{{_RDF}}}Description"):
+        return description.get(f"{{{_RDF}}}about", "")
+    return ""
+
+
+def _rdf(root: ET.Element) -> ET.Element | None:
+    return root if root.tag == f"{{{_RDF}}}RDF" else root.find(f"{{{_RDF}}}RDF")
+
+
+def _parsed(xmp: bytes | None) -> ET.Element | None:
+    """The packet's root, or None if there is none, or it is malformed or declares entities (which could explode)."""
+    if not xmp or b"<!" in xmp.replace(b"<!--", b""):
+        return None
+    try:
+        return ET.fromstring(xmp.strip(b"\0 \t\r\n"))
+    except (ET.ParseError, LookupError, ValueError):  # the latter two: an encoding that Python does not know
+        return None
+
+
+def has_mark(xmp: bytes | None) -> bool:
+    """Whether an XMP packet says that a trained model added to the photograph."""
+    root = _parsed(xmp)
+    rdf = None if root is None else _rdf(root)
+    if rdf is None:
+        return False
+    return any(
+        description.get(_TAG) == SOURCE_TYPE or any(e.text == SOURCE_TYPE for e in description.findall(_TAG))
+        for description in rdf.findall(f"{{{_RDF}}}Description")
+    )
+
+
+def is_marked(path: Path) -> bool:
+    """Whether photochrom (or another such model) made this file, by its metadata alone; False for what is no photo."""
+    try:
+        photo = open_photo(path, max_pixels=sys.maxsize)  # its pixels are not read
+        return has_mark(_gif_xmp(path) if photo.format == "gif" else photo.xmp)
+    except (PhotoError, OSError):
+        return False
+
+
+def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark, format: str) -> pyvips.Image:
+    """`image` with what `photo` carries (EXIF, XMP, IPTC, resolution, timing), the mark and an sRGB tag, for a
+    file of `format`.
+
+    The orientation is reset: the pixels are upright already.
+    """
+    header = photo.header
+    image = image.copy(xres=header.xres, yres=header.yres)
+    _copy_fields(header, image)
+    if photo.tiff_pages and (exif := exif_header(photo.tiff_pages[0], photo.tiff_order)) is not None:
+        _copy_fields(exif, image)
+    if image.get_typeof("exif-ifd0-Orientation"):
+        image.remove("exif-ifd0-Orientation")
+    image.set_type(pyvips.GValue.gint_type, "orientation", 1)
+    image.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Software", mark.software)
+    if format == "jpg" and (iptc := iptc_of(photo)) is not None:
+        image.set_type(pyvips.GValue.blob_type, IPTC, _wrapped_iptc(iptc))
+    image.set_type(pyvips.GValue.blob_type, XMP, marked_xmp(photo.xmp))
+    image.set_type(pyvips.GValue.blob_type, PROFILE, srgb_profile())
+    return image
+
+
+_PHOTOSHOP = b"Photoshop 3.0\0"
+_RESOURCE = b"8BIM\x04\x04"  # the IPTC block among Photoshop's image resources
+
+
+def iptc_of(photo: Photo) -> bytes | None:
+    """The photograph's IPTC block, bare, or None."""
+    if photo.tiff_pages:
+        return tiff_iptc(photo.tiff_pages[0])
+    if not photo.header.get_typeof(IPTC):
+        return None
+    data = bytes(photo.header.get(IPTC))
+    start = data.find(_RESOURCE)
+    if not data.startswith(_PHOTOSHOP) or start < 0:
+        return data
+    name = start + len(_RESOURCE)  # a Pascal string, of even length in all
+    size = name + 1 + data[name] + (data[name] + 1) % 2
+    return data[size + 4 : size + 4 + int.from_bytes(data[size : size + 4])]
+
+
+def _wrapped_iptc(iptc: bytes) -> bytes:
+    """As a JPEG holds it: among Photoshop's resources."""
+    return _PHOTOSHOP + _RESOURCE + b"\0\0" + len(iptc).to_bytes(4) + iptc + b"\0" * (len(iptc) % 2)
+
+
+def _copy_fields(header: pyvips.Image, image: pyvips.Image) -> None:
+    for name in header.get_fields():
+        if name in _CARRIED or name.startswith("exif-ifd"):
+            image.set_type(header.get_typeof(name), name, header.get(name))
+
+
+# A GIF has no place for XMP that libvips writes. Adobe's: an application extension that holds the packet as it is and
+# ends in 258 bytes, so that a reader who takes it for sub-blocks comes out at its end wherever in it he is.
+_GIF_XMP = b"\x21\xff\x0bXMP DataXMP"
+_GIF_XMP_END = b"\x01" + bytes(range(255, -1, -1)) + b"\x00"
+_GIF_TRAILER = b"\x3b"
+_GIF_TAIL = 1 << 20  # bytes; how far from a GIF's end its packet is looked for
+
+
+def mark_gif(path: Path) -> None:
+    """Put an XMP packet with the mark at the end of a GIF file."""
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != _GIF_TRAILER:
+            raise ValueError(f"{path}: does not end as a GIF")
+        file.seek(-1, os.SEEK_END)
+        file.write(_GIF_XMP + marked_xmp(None) + _GIF_XMP_END + _GIF_TRAILER)
+
+
+def _gif_xmp(path: Path) -> bytes | None:
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _GIF_TAIL))
+        tail = file.read()
+    start, end = tail.rfind(_GIF_XMP), tail.rfind(_GIF_XMP_END)
+    return tail[start + len(_GIF_XMP) : end] if 0 <= start < end else None

@@ -1,0 +1,233 @@
+"""Reading photographs with libvips: any supported format as upright sRGB samples, strip by strip, in bounded memory.
+
+What cannot be streamed, libvips holds in memory or, above 100 MB, in a temporary file: 90- and 180-degree EXIF
+orientations, interlaced PNG. Decoders that need the whole photograph themselves: progressive JPEG, WebP, AVIF, HEIC.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
+from ..errors import MissingPhotoError, TooLargeError, UnreadablePhotoError
+from ..merge import Samples, lightness_of
+from .exif import read_tiff
+from .formats import FORMATS, HEAD_BYTES, sniffed
+from .srgb import to_srgb
+from .tiff_file import Directory
+
+MAX_PIXELS = 500_000_000  # of one page; above it a file is refused as a likely decompression bomb
+XMP = "xmp-data"  # libvips' name of the field
+STRIP_PIXELS = 200_000  # decoded at a time: larger strips are slower, their memory comes fresh from the system
+NETWORK_KERNEL = "linear"  # makes the network's input small as training made its crops; Lanczos' is sharper, and duller
+
+# Operations are not used twice here, and a cached one would keep its file open and miss that the file has changed.
+pyvips.cache_set_max(0)
+
+
+class PageSize(NamedTuple):
+    """Of a page or frame, upright, in pixels."""
+
+    height: int
+    width: int
+
+
+def open_photo(source: Path | bytes, *, name: object = None, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Open a photograph by its header. source: a path, or a file's content; name: what to call it in errors.
+
+    Raises MissingPhotoError, UnreadablePhotoError (also for a folder) or TooLargeError. Pixels are not read yet: damage
+    in them raises UnreadablePhotoError later.
+    """
+    if isinstance(source, bytes):
+        name = "-" if name is None else name
+        head = source[:HEAD_BYTES]
+    else:
+        name = source if name is None else name
+        head = _read_head(source, name)
+    return Photo(source, name, sniffed(name, head), max_pixels)
+
+
+def _read_head(path: Path, name: object) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except FileNotFoundError as error:
+        raise MissingPhotoError(name, "there is no such file", "expected a photograph") from error
+    except IsADirectoryError as error:
+        raise UnreadablePhotoError(name, "is a folder", "expected a photograph, or -r for a folder") from error
+    except OSError as error:
+        raise UnreadablePhotoError(name, f"could not be read ({error.strerror})", "expected a photograph") from error
+
+
+class Photo:
+    """An opened photograph. Sizes are upright (EXIF orientation applied), in pixels.
+
+    name: for messages; format: "jpg", "png", ...; width, height: of the first page; bits: 8 or 16 per sample;
+    pages: TIFF pages or animation frames; has_alpha; page_sizes: of each page. Raises as open_photo.
+    """
+
+    def __init__(self, source: Path | bytes, name: object, format: str, max_pixels: int) -> None:
+        self.source, self.name, self.format = source, name, format
+        self._loader = FORMATS[format].loader
+        self._paged = FORMATS[format].has_pages or FORMATS[format].animates
+        with self.reading():
+            header = self.header = self.load()
+            self.pages = header.get_n_pages() if self._paged else 1
+            self.is_animation = self.pages > 1 and FORMATS[format].animates
+            self.page_sizes = [_upright(header)]
+            if self.pages > 1 and not self.is_animation:
+                self.page_sizes += [_upright(self.load(page)) for page in range(1, self.pages)]
+            else:
+                self.page_sizes *= self.pages
+            for size in self.page_sizes:
+                if size.height * size.width > max_pixels:
+                    raise TooLargeError(
+                        name,
+                        f"{size.width} x {size.height} pixels",
+                        f"expected at most {max_pixels} pixels; raise --max-pixels if you trust the file",
+                    )
+            self.bits = 8 if header.format == "uchar" else 16
+            self.has_alpha = header.hasalpha()
+            known = header.get_typeof("jpeg-chroma-subsample")
+            self.subsampling = str(header.get("jpeg-chroma-subsample")) if known else ""
+            self.xmp = bytes(header.get(XMP)) if header.get_typeof(XMP) else None
+        self.height, self.width = self.page_sizes[0]
+
+    @cached_property
+    def _tiff(self) -> tuple[list[Directory], str]:
+        return read_tiff(self.source) if self.format == "tiff" else ([], "<")
+
+    @property
+    def tiff_pages(self) -> list[Directory]:
+        """A TIFF's directories, page by page; empty for other formats and damaged ones."""
+        return self._tiff[0]
+
+    @property
+    def tiff_order(self) -> str:
+        """The byte order of the directories' values: "<" or ">"."""
+        return self._tiff[1]
+
+    def reading(self) -> Reading:
+        """A context in which libvips' errors become UnreadablePhotoError."""
+        return Reading(self.name)
+
+    def load(self, page: int = 0, *, n: int = 1, sequential: bool = True, **options: Any) -> pyvips.Image:
+        """`n` pages (-1: all) as libvips loads them: not upright, in their own colours; options go to the loader."""
+        if self._paged:
+            options |= {"page": page, "n": n}
+        source = (
+            pyvips.Source.new_from_memory(self.source)
+            if isinstance(self.source, bytes)
+            else pyvips.Source.new_from_file(os.fsencode(self.source))  # a name need not be UTF-8
+        )
+        access = "sequential" if sequential else "random"
+        return pyvips.Operation.call(self._loader, source, access=access, fail_on="error", **options)
+
+    def pixels(self, page: int = 0, *, all_frames: bool = False) -> pyvips.Image:
+        """One page as upright sRGB, 8 or 16 bits, bands 1 to 4 (grey or RGB, with or without alpha), read once from
+        top to bottom; or all frames of an animation, one beneath the other."""
+        image = self.load(page, n=-1 if all_frames else 1, sequential=_streams(self.header))
+        return to_srgb(image, self.name)
+
+    def array(self, page: int = 0) -> Samples:
+        """A page's samples, upright sRGB uint8/uint16 [height, width, 1 to 4], all in memory."""
+        with self.reading():
+            image = self.pixels(page)
+            data: Samples = image.numpy().reshape(image.height, image.width, image.bands)
+        return data
+
+    def lightness(self, page: int, height: int, width: int) -> NDArray[np.float32]:
+        """CIE L 0..100 of a page, float32 [height, width], resampled to exactly that size in sRGB."""
+        with self.reading():
+            return _resampled(to_srgb(self._load_shrunk(page, height, width), self.name), height, width)
+
+    def _load_shrunk(self, page: int, height: int, width: int) -> pyvips.Image:
+        """A page at least as large as asked (before it is turned upright), shrunk by its decoder where that can."""
+        size = self.page_sizes[page]
+        spare = min(size.height / height, size.width / width)
+        options: dict[str, Any] = {}
+        if self.format == "jpg":
+            options["shrink"] = next(factor for factor in (8, 4, 2, 1) if factor <= max(spare, 1))
+        elif self.format == "webp" and spare > 1:
+            options["scale"] = 1 / spare
+        return self.load(page, sequential=_streams(self.header), **options)
+
+
+def strips_of(image: pyvips.Image, frame_height: int, name: object) -> Iterator[tuple[int, Samples]]:
+    """(first row, samples [rows, width, bands]) of an image from top to bottom; no strip crosses two frames.
+
+    Raises UnreadablePhotoError where the file is damaged.
+    """
+    with Reading(name):
+        region = pyvips.Region.new(image)
+        rows = strip_rows(image.width, frame_height if image.height > frame_height else 0)
+        kind = np.uint8 if image.format == "uchar" else np.uint16
+        for frame_top in range(0, image.height, frame_height):
+            for top in range(frame_top, frame_top + frame_height, rows):
+                height = min(rows, frame_top + frame_height - top)
+                data = region.fetch(0, top, image.width, height)
+                yield top, np.frombuffer(data, kind).reshape(height, image.width, image.bands)
+
+
+def resampled_lightness(pixels: Samples, height: int, width: int) -> NDArray[np.float32]:
+    """CIE L 0..100 float32 [height, width] of sRGB samples uint8/uint16 [H, W, 1 to 4] (alpha ignored)."""
+    rows, columns, bands = pixels.shape
+    kind = "uchar" if pixels.dtype == np.uint8 else "ushort"
+    data = np.ascontiguousarray(pixels)
+    image = pyvips.Image.new_from_memory(data, columns, rows, bands, kind)
+    return _resampled(image, height, width)
+
+
+def _resampled(image: pyvips.Image, height: int, width: int) -> NDArray[np.float32]:
+    if image.bands in (2, 4):
+        image = image[0] if image.bands == 2 else image[:3]
+    image = image.resize(width / image.width, vscale=height / image.height, kernel=NETWORK_KERNEL)
+    return lightness_of(image.numpy().reshape(height, width, image.bands))
+
+
+def strip_rows(width: int, frame_height: int = 0) -> int:
+    """Rows of a strip of a photograph `width` pixels wide; of an animation, a divisor of its frames' height."""
+    rows = max(8, min(256, STRIP_PIXELS // width // 8 * 8))
+    if frame_height:
+        rows = max(divisor for divisor in range(1, min(rows, frame_height) + 1) if frame_height % divisor == 0)
+    return rows
+
+
+def _orientation(image: pyvips.Image) -> int:
+    return int(image.get("orientation")) if image.get_typeof("orientation") else 1
+
+
+def _streams(image: pyvips.Image) -> bool:
+    """Whether turning it upright takes its rows in order."""
+    return _orientation(image) in (1, 2)
+
+
+def _upright(image: pyvips.Image) -> PageSize:
+    if 5 <= _orientation(image) <= 8:
+        return PageSize(image.width, image.height)
+    return PageSize(image.height, image.width)
+
+
+class Reading:
+    """Turns libvips' errors into UnreadablePhotoError, without its repeated lines."""
+
+    def __init__(self, name: object) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, pyvips.Error):
+            lines = [line.strip() for line in str(error.detail or error.message).splitlines() if line.strip()]
+            found = "; ".join(dict.fromkeys(lines)) or "damaged"
+            raise UnreadablePhotoError(
+                self.name, f"damaged or cut short ({found})", "expected a whole photograph"
+            ) from error
