@@ -100,7 +100,7 @@ def run_gamut(source: Path, target: Path, model: str) -> float:
     seconds = {PageMerger: [], Clipping: []}
     for _ in range(5):
         for kind, times in seconds.items():
-            merger = kind(colours, photo.height, photo.width, photo.bits)
+            merger = kind(colours, photo.height, photo.width, photo.pages[0].bits)
             started = time.perf_counter()
             for top, pixels in strips:
                 merger.merge(top, pixels)

@@ -41,7 +41,7 @@ QUALITY = 92
 @dataclass(frozen=True)
 class Report:
     """What became of a photograph. width, height: of the first page in pixels; format: of the output; seconds: in all;
-    notes: what the output could not keep (16 bits in a JPEG, say), for a person to read."""
+    notes: what reading guessed and what the output could not keep (16 bits in a JPEG, say), for a person to read."""
 
     width: int
     height: int
@@ -234,11 +234,11 @@ class Colorizer:
         return Report(
             width=photo.width,
             height=photo.height,
-            pages=photo.pages,
+            pages=len(photo.pages),
             format=settings.format,
             model=self.info.name,
             seconds=time.perf_counter() - started,
-            notes=notes(photo, settings.format),
+            notes=(*photo.notes, *notes(photo, settings.format)),
         )
 
     def network_size(self, height: int, width: int) -> tuple[int, int]:
@@ -252,7 +252,7 @@ class Colorizer:
         return max(1, round(height * scale)), max(1, round(width * scale))
 
     def _colours(self, photo: Photo, page: int, temperature: float | None, decode: Decode) -> AbMap:
-        height, width = self.network_size(*photo.page_sizes[page])
+        height, width = self.network_size(photo.pages[page].height, photo.pages[page].width)
         return self.ab_map(photo.lightness(page, height, width), temperature, decode)
 
     def _array_colours(self, pixels: Samples, temperature: float | None, decode: Decode) -> AbMap:

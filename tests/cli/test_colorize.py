@@ -83,14 +83,14 @@ def test_json(colorize: Run, scans: Path, tiny_model: Path) -> None:
     result = colorize("scans/one.jpg", "nowhere.jpg", "scans/two.png", "--json", "-q")
     assert result.code == 1
     lines = {line["input"]: line for line in map(json.loads, result.out.splitlines())}
-    keys = ["input", "output", "status", "seconds", "width", "height", "model", "error"]
+    keys = ["input", "output", "status", "seconds", "width", "height", "model", "error", "notes"]
     assert all(list(line) == keys for line in lines.values())
     done = lines["scans/one.jpg"]
     assert 0 < done.pop("seconds") < 60
     name = read_info(tiny_model).name
     assert done == {
         "input": "scans/one.jpg", "output": "scans/one.color.jpg", "status": "done", "width": 96, "height": 64,
-        "model": name, "error": None,
+        "model": name, "error": None, "notes": [],
     }  # fmt: skip
     assert lines["nowhere.jpg"]["status"] == lines["scans/two.png"]["status"] == "failed"
     assert "scans/two.color.png" in lines["scans/two.png"]["error"]

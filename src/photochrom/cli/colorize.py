@@ -88,7 +88,7 @@ def colorize(
     jobs: Annotated[int, typer.Option(min=1, max=256, metavar="N", help="Photographs at a time.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a photograph on stdout.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors and notes.")] = False,
 ) -> None:
     """Colour photographs.
 

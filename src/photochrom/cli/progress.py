@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Reporter:
-    """A bar on a terminal, else a line a photograph; errors always; JSON lines where asked for.
+    """A bar on a terminal, else a line a photograph; errors and notes always; JSON lines where asked for.
 
     total: how many photographs are to come.
     """
@@ -61,7 +61,7 @@ class Reporter:
         """Report what the plan already says: inputs that cannot be jobs, photographs that photochrom made."""
         for refused in plan.refused:
             self.count[Status.FAILED] += 1
-            self._say(f"Error: {refused}", error=True)
+            self._say(f"Error: {refused}", important=True)
             self._emit(input=refused.name, status=Status.FAILED, error=str(refused))
         for made in plan.made:
             self.count[Status.SKIPPED] += 1
@@ -75,7 +75,7 @@ class Reporter:
         self.count[outcome.status] += 1
         name, target, report = outcome.job.name, outcome.job.output, outcome.report
         if outcome.status is Status.FAILED:
-            self._say(f"Error: {outcome.error}", error=True)
+            self._say(f"Error: {outcome.error}", important=True)
         elif self._bar is None:
             facts = "" if report is None else f" ({report.width} x {report.height}, {report.seconds:.2f} s)"
             self._say(
@@ -86,7 +86,7 @@ class Reporter:
                 }[outcome.status]
             )
         for note in report.notes if report is not None else ():
-            self._say(f"Note: {name}: {note}")
+            self._say(f"Note: {name}: {note}", important=True)
         if self._bar is not None:
             self._bar.advance(self._task)
         self._emit(
@@ -104,8 +104,9 @@ class Reporter:
             end = "; interrupted" if interrupted else ""
             self._say(f"{parts or 'nothing done'} in {time.perf_counter() - self._started:.1f} s{end}")
 
-    def _say(self, text: str, *, error: bool = False) -> None:
-        if self._quiet and not error:
+    def _say(self, text: str, *, important: bool = False) -> None:
+        """important: an error or a note, which --quiet does not silence."""
+        if self._quiet and not important:
             return
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -132,5 +133,6 @@ class Reporter:
             "height": None if report is None else report.height,
             "model": None if report is None else report.model,
             "error": error,
+            "notes": [] if report is None else list(report.notes),
         }
         print(json.dumps(line), flush=True)

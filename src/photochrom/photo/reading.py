@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyvips
@@ -32,11 +33,25 @@ NETWORK_KERNEL = "linear"  # makes the network's input small as training made it
 pyvips.cache_set_max(0)
 
 
-class PageSize(NamedTuple):
-    """Of a page or frame, upright, in pixels."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A TIFF's page or an animation's frame, as its header describes it. It holds no image: a file may have thousands.
+
+    height, width: upright (orientation applied), in pixels; bits: 8 or 16 per sample; has_alpha; streams: whether it
+    is turned upright with its rows in order.
+    """
 
     height: int
     width: int
+    bits: int
+    has_alpha: bool
+    streams: bool
+
+    @classmethod
+    def of(cls, header: pyvips.Image) -> Page:
+        orientation = _orientation(header)
+        sides = (header.width, header.height) if 5 <= orientation <= 8 else (header.height, header.width)
+        return cls(*sides, 8 if header.format == "uchar" else 16, header.hasalpha(), orientation in (1, 2))
 
 
 def open_photo(source: Path | bytes, *, name: object = None, max_pixels: int = MAX_PIXELS) -> Photo:
@@ -69,36 +84,35 @@ def _read_head(path: Path, name: object) -> bytes:
 class Photo:
     """An opened photograph. Sizes are upright (EXIF orientation applied), in pixels.
 
-    name: for messages; format: "jpg", "png", ...; width, height: of the first page; bits: 8 or 16 per sample;
-    pages: TIFF pages or animation frames; has_alpha; page_sizes: of each page. Raises as open_photo.
+    name: for messages; format: "jpg", "png", ...; pages: TIFF pages or animation frames; width, height: of the first;
+    header: the first as libvips loads it; notes: what reading it left out or had to guess, for a person to read
+    (whoever reads adds to it). Raises as open_photo.
     """
 
     def __init__(self, source: Path | bytes, name: object, format: str, max_pixels: int) -> None:
         self.source, self.name, self.format = source, name, format
         self._loader = FORMATS[format].loader
         self._paged = FORMATS[format].has_pages or FORMATS[format].animates
+        self.notes: list[str] = []
         with self.reading():
             header = self.header = self.load()
-            self.pages = header.get_n_pages() if self._paged else 1
-            self.is_animation = self.pages > 1 and FORMATS[format].animates
-            self.page_sizes = [_upright(header)]
-            if self.pages > 1 and not self.is_animation:
-                self.page_sizes += [_upright(self.load(page)) for page in range(1, self.pages)]
+            number = header.get_n_pages() if self._paged else 1
+            self.is_animation = number > 1 and FORMATS[format].animates
+            if self.is_animation:
+                self.pages = [Page.of(header)] * number
             else:
-                self.page_sizes *= self.pages
-            for size in self.page_sizes:
-                if size.height * size.width > max_pixels:
+                self.pages = [Page.of(header), *(Page.of(self.load(page)) for page in range(1, number))]
+            for page in self.pages:
+                if page.height * page.width > max_pixels:
                     raise TooLargeError(
                         name,
-                        f"{size.width} x {size.height} pixels",
+                        f"{page.width} x {page.height} pixels",
                         f"expected at most {max_pixels} pixels; raise --max-pixels if you trust the file",
                     )
-            self.bits = 8 if header.format == "uchar" else 16
-            self.has_alpha = header.hasalpha()
             known = header.get_typeof("jpeg-chroma-subsample")
             self.subsampling = str(header.get("jpeg-chroma-subsample")) if known else ""
             self.xmp = bytes(header.get(XMP)) if header.get_typeof(XMP) else None
-        self.height, self.width = self.page_sizes[0]
+        self.height, self.width = self.pages[0].height, self.pages[0].width
 
     @cached_property
     def _tiff(self) -> tuple[list[Directory], str]:
@@ -133,7 +147,7 @@ class Photo:
     def pixels(self, page: int = 0, *, all_frames: bool = False) -> pyvips.Image:
         """One page as upright sRGB, 8 or 16 bits, bands 1 to 4 (grey or RGB, with or without alpha), read once from
         top to bottom; or all frames of an animation, one beneath the other."""
-        image = self.load(page, n=-1 if all_frames else 1, sequential=_streams(self.header))
+        image = self.load(page, n=-1 if all_frames else 1, sequential=self.pages[page].streams)
         return to_srgb(image, self.name)
 
     def array(self, page: int = 0) -> Samples:
@@ -150,14 +164,14 @@ class Photo:
 
     def _load_shrunk(self, page: int, height: int, width: int) -> pyvips.Image:
         """A page at least as large as asked (before it is turned upright), shrunk by its decoder where that can."""
-        size = self.page_sizes[page]
-        spare = min(size.height / height, size.width / width)
+        described = self.pages[page]
+        spare = min(described.height / height, described.width / width)
         options: dict[str, Any] = {}
         if self.format == "jpg":
             options["shrink"] = next(factor for factor in (8, 4, 2, 1) if factor <= max(spare, 1))
         elif self.format == "webp" and spare > 1:
             options["scale"] = 1 / spare
-        return self.load(page, sequential=_streams(self.header), **options)
+        return self.load(page, sequential=described.streams, **options)
 
 
 def strips_of(image: pyvips.Image, frame_height: int, name: object) -> Iterator[tuple[int, Samples]]:
@@ -202,17 +216,6 @@ def strip_rows(width: int, frame_height: int = 0) -> int:
 
 def _orientation(image: pyvips.Image) -> int:
     return int(image.get("orientation")) if image.get_typeof("orientation") else 1
-
-
-def _streams(image: pyvips.Image) -> bool:
-    """Whether turning it upright takes its rows in order."""
-    return _orientation(image) in (1, 2)
-
-
-def _upright(image: pyvips.Image) -> PageSize:
-    if 5 <= _orientation(image) <= 8:
-        return PageSize(image.width, image.height)
-    return PageSize(image.height, image.width)
 
 
 class Reading:

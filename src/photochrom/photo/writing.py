@@ -63,12 +63,13 @@ def notes(photo: Photo, format: str) -> tuple[str, ...]:
     """What a photograph loses by being written in this format, for a person to read."""
     form = FORMATS[format]
     lost = []
-    if photo.bits > form.max_bits:
-        lost.append(f"{format} holds {form.max_bits} bits a sample: {photo.bits} were reduced")
-    if photo.has_alpha and not form.has_alpha:
+    written = photo.pages if form.has_pages or _animates(photo, form) else photo.pages[:1]
+    if any(page.bits > form.max_bits for page in written):
+        lost.append(f"{format} holds {form.max_bits} bits a sample: {max(p.bits for p in written)} were reduced")
+    if any(page.has_alpha for page in written) and not form.has_alpha:
         lost.append(f"{format} holds no transparency: it was laid on white")
-    if photo.pages > 1 and not form.has_pages and not _animates(photo, form):
-        lost.append(f"{format} holds one page: {photo.pages - 1} more were left out")
+    if len(written) < len(photo.pages):
+        lost.append(f"{format} holds one page: {len(photo.pages) - 1} more were left out")
     return tuple(lost)
 
 
@@ -84,7 +85,7 @@ def _write(photo: Photo, colours: Colours, part: Path, target: object, settings:
             mark_gif(part)
         elif settings.format == "tiff":
             _complete_page(photo, 0, part, settings)
-            for page in range(1, photo.pages):
+            for page in range(1, len(photo.pages)):
                 with scratch_file(part) as further:
                     _write_page(photo, page, colours, further, target, settings)
                     _complete_page(photo, page, further, settings)
@@ -113,34 +114,35 @@ def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: o
     if form.name == "jpg" and halved.fits(photo):
         image = halved.coloured_image(photo, colours, settings.saturation)
         image = with_metadata(image, photo, settings.mark, form.name)
-        if (failure := _save(image, form, part, _save_options(photo, image, settings))) is not None:
+        if (failure := _save(image, form, part, _save_options(photo, 0, image, settings))) is not None:
             raise _encoder_error(failure, target)
         return
     animates = _animates(photo, form)
     with photo.reading():
         image = photo.pixels(page, all_frames=animates)
-    frame_height = photo.page_sizes[page].height if animates else image.height
+    frame_height = photo.pages[page].height if animates else image.height
     _check_size(image.width, frame_height, form, photo)
     alpha = image.bands in (2, 4)
+    bits = photo.pages[page].bits
 
     def merges(pool: ThreadPoolExecutor) -> Iterator[Future[Samples]]:
         merger = None
         for top, pixels in strips_of(image, frame_height, photo.name):
             frame, row = divmod(top, frame_height)
             if row == 0 or merger is None:
-                merger = PageMerger(colours(page + frame), frame_height, image.width, photo.bits, settings.saturation)
+                merger = PageMerger(colours(page + frame), frame_height, image.width, bits, settings.saturation)
             yield pool.submit(merger.planes, row, pixels)
 
     rows = strip_rows(image.width, frame_height if animates else 0)
-    pipeline = _Pipeline(merges, image.height, image.width, 4 if alpha else 3, photo.bits, rows)
+    pipeline = _Pipeline(merges, image.height, image.width, 4 if alpha else 3, bits, rows)
     coloured = with_metadata(pipeline.image, photo, settings.mark, form.name)
     if animates:
         coloured.set_type(pyvips.GValue.gint_type, "page-height", frame_height)
-    if photo.bits > form.max_bits:
+    if bits > form.max_bits:
         coloured = coloured.colourspace("srgb")
     if alpha and not form.has_alpha:
         coloured = coloured.flatten(background=255)
-    options = _save_options(photo, coloured, settings)
+    options = _save_options(photo, page, coloured, settings)
     pipeline.run(lambda: _save(coloured, form, part, options), target)
 
 
@@ -165,7 +167,7 @@ def _check_size(width: int, height: int, form: Format, photo: Photo) -> None:
         )
 
 
-def _save_options(photo: Photo, image: pyvips.Image, settings: Settings) -> dict[str, Any]:
+def _save_options(photo: Photo, page: int, image: pyvips.Image, settings: Settings) -> dict[str, Any]:
     """Options of the libvips saver."""
     quality = settings.quality
     if settings.format == "jpg":
@@ -177,9 +179,10 @@ def _save_options(photo: Photo, image: pyvips.Image, settings: Settings) -> dict
     if settings.format == "avif":
         return {"Q": quality, "compression": "av1", "bitdepth": 8}
     if settings.format == "tiff":
-        compression = _tiff_compression(photo)
+        compression = _tiff_compression(photo, page)
         predictor = "horizontal" if compression in ("lzw", "deflate") else "none"
-        raw = sum(size.width * size.height for size in photo.page_sizes) * image.bands * photo.bits // 8
+        # For all pages alike: they are joined in one file.
+        raw = sum(p.width * p.height * (4 if p.has_alpha else 3) * p.bits // 8 for p in photo.pages)
         return {"compression": compression, "Q": quality, "predictor": predictor, "bigtiff": raw > _CLASSIC_TIFF_BYTES}
     return {}
 
@@ -187,12 +190,12 @@ def _save_options(photo: Photo, image: pyvips.Image, settings: Settings) -> dict
 _TIFF_COMPRESSIONS = {1: "none", 5: "lzw", 7: "jpeg", 8: "deflate", 32946: "deflate"}
 
 
-def _tiff_compression(photo: Photo) -> str:
-    """That of a TIFF photograph where it fits colour, or else deflate."""
-    entry = photo.tiff_pages[0].entries.get(COMPRESSION) if photo.tiff_pages else None
+def _tiff_compression(photo: Photo, page: int) -> str:
+    """That of a TIFF's page where it fits colour, or else deflate."""
+    entry = photo.tiff_pages[page].entries.get(COMPRESSION) if page < len(photo.tiff_pages) else None
     number = struct.unpack(photo.tiff_order + "H", entry[2])[0] if entry and len(entry[2]) == 2 else 0
     found = _TIFF_COMPRESSIONS.get(number, "deflate")
-    return "deflate" if found == "jpeg" and photo.bits > 8 else found
+    return "deflate" if found == "jpeg" and photo.pages[page].bits > 8 else found
 
 
 class _Pipeline:
