@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SettingError, UnreadablePhotoError
+from .camera_raw import refuse_raw_head
 
 HEAD_BYTES = 64  # enough of a file to tell its format
 
@@ -83,6 +84,7 @@ def sniff(head: bytes) -> str | None:
 
 def sniffed(name: object, head: bytes) -> str:
     """The format's name by a file's first bytes; UnreadablePhotoError saying what was found if it is not supported."""
+    refuse_raw_head(name, head)
     found = sniff(head)
     if found is not None:
         return found

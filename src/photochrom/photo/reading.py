@@ -19,10 +19,13 @@ from numpy.typing import NDArray
 
 from ..errors import MissingPhotoError, TooLargeError, UnreadablePhotoError
 from ..merge import Samples, lightness_of
+from .camera_raw import refuse_raw
 from .exif import read_tiff
 from .formats import FORMATS, HEAD_BYTES, sniffed
 from .srgb import to_srgb
 from .tiff_file import Directory
+from .tiff_page import CIELAB, TiffPage, photographs
+from .tiff_samples import RawLabSource, photographic
 
 MAX_PIXELS = 500_000_000  # of one page; above it a file is refused as a likely decompression bomb
 XMP = "xmp-data"  # libvips' name of the field
@@ -38,7 +41,7 @@ class Page:
     """A TIFF's page or an animation's frame, as its header describes it. It holds no image: a file may have thousands.
 
     height, width: upright (orientation applied), in pixels; bits: 8 or 16 per sample; has_alpha; streams: whether it
-    is turned upright with its rows in order.
+    is turned upright with its rows in order; number: its place in the file, where masks and reduced copies count too.
     """
 
     height: int
@@ -46,12 +49,14 @@ class Page:
     bits: int
     has_alpha: bool
     streams: bool
+    number: int = 0
 
     @classmethod
-    def of(cls, header: pyvips.Image) -> Page:
+    def of(cls, header: pyvips.Image, number: int = 0, tiff: TiffPage | None = None) -> Page:
         orientation = _orientation(header)
         sides = (header.width, header.height) if 5 <= orientation <= 8 else (header.height, header.width)
-        return cls(*sides, 8 if header.format == "uchar" else 16, header.hasalpha(), orientation in (1, 2))
+        has_alpha = header.hasalpha() if tiff is None else tiff.alpha is not None
+        return cls(*sides, 8 if header.format == "uchar" else 16, has_alpha, orientation in (1, 2), number)
 
 
 def open_photo(source: Path | bytes, *, name: object = None, max_pixels: int = MAX_PIXELS) -> Photo:
@@ -86,7 +91,8 @@ class Photo:
 
     name: for messages; format: "jpg", "png", ...; pages: TIFF pages or animation frames; width, height: of the first;
     header: the first as libvips loads it; notes: what reading it left out or had to guess, for a person to read
-    (whoever reads adds to it). Raises as open_photo.
+    (whoever reads adds to it); passed_on: the numbers of a TIFF's masks and reduced copies, which are not coloured.
+    Raises as open_photo.
     """
 
     def __init__(self, source: Path | bytes, name: object, format: str, max_pixels: int) -> None:
@@ -94,34 +100,60 @@ class Photo:
         self._loader = FORMATS[format].loader
         self._paged = FORMATS[format].has_pages or FORMATS[format].animates
         self.notes: list[str] = []
+        self._facts = self._tiff_facts(max_pixels)
+        numbers = photographs(name, self._facts)
+        self.passed_on = [number for number in range(len(self._facts)) if number not in set(numbers)]
         with self.reading():
-            header = self.header = self.load()
-            number = header.get_n_pages() if self._paged else 1
-            self.is_animation = number > 1 and FORMATS[format].animates
-            if self.is_animation:
-                self.pages = [Page.of(header)] * number
+            header = self.header = self._load_number(numbers[0] if numbers else 0)
+            if numbers:
+                self.is_animation = False
+                self.pages = [Page.of(header, numbers[0], self._facts[numbers[0]])]
+                self.pages += [Page.of(self._load_number(k), k, self._facts[k]) for k in numbers[1:]]
             else:
-                self.pages = [Page.of(header), *(Page.of(self.load(page)) for page in range(1, number))]
+                count = header.get_n_pages() if self._paged else 1
+                self.is_animation = count > 1 and FORMATS[format].animates
+                self.pages = [Page.of(header)] * (count if self.is_animation else 1)
             for page in self.pages:
-                if page.height * page.width > max_pixels:
-                    raise TooLargeError(
-                        name,
-                        f"{page.width} x {page.height} pixels",
-                        f"expected at most {max_pixels} pixels; raise --max-pixels if you trust the file",
-                    )
+                self._check_size(page.width, page.height, max_pixels)
             known = header.get_typeof("jpeg-chroma-subsample")
             self.subsampling = str(header.get("jpeg-chroma-subsample")) if known else ""
             self.xmp = bytes(header.get(XMP)) if header.get_typeof(XMP) else None
         self.height, self.width = self.pages[0].height, self.pages[0].width
+
+    def _check_size(self, width: int, height: int, max_pixels: int) -> None:
+        if width * height > max_pixels:
+            expected = f"expected at most {max_pixels} pixels; raise --max-pixels if you trust the file"
+            raise TooLargeError(self.name, f"{width} x {height} pixels", expected)
+
+    def _tiff_facts(self, max_pixels: int) -> list[TiffPage]:
+        """What a TIFF's pages say of themselves; refused is what cannot be read, and noted what is left out."""
+        directories, order = self._tiff
+        refuse_raw(self.name, directories, order)
+        length = len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size if directories else 0
+        facts = [TiffPage.of(directory, order, length) for directory in directories]
+        for number in photographs(self.name, facts):
+            self._check_size(facts[number].width, facts[number].height, max_pixels)
+            facts[number].refuse_unreadable(self.name)
+            if dropped := facts[number].dropped:
+                self.notes.append(f"page {number + 1}: {dropped} extra channel(s) that are no transparency were left out")
+            if lost := sorted(set(directories[number].lost)):
+                tags = ", ".join(map(str, lost))
+                self.notes.append(f"page {number + 1}: damaged tags were left out ({tags})")
+        return facts
 
     @cached_property
     def _tiff(self) -> tuple[list[Directory], str]:
         return read_tiff(self.source) if self.format == "tiff" else ([], "<")
 
     @property
-    def tiff_pages(self) -> list[Directory]:
-        """A TIFF's directories, page by page; empty for other formats and damaged ones."""
+    def tiff_directories(self) -> list[Directory]:
+        """A TIFF's directories as they stand in the file, masks and reduced copies among them."""
         return self._tiff[0]
+
+    @property
+    def tiff_pages(self) -> list[Directory]:
+        """The directories of the TIFF pages that are coloured; empty for other formats and damaged ones."""
+        return [self._tiff[0][page.number] for page in self.pages] if self._tiff[0] else []
 
     @property
     def tiff_order(self) -> str:
@@ -134,21 +166,35 @@ class Photo:
 
     def load(self, page: int = 0, *, n: int = 1, sequential: bool = True, **options: Any) -> pyvips.Image:
         """`n` pages (-1: all) as libvips loads them: not upright, in their own colours; options go to the loader."""
+        return self._load_number(self.pages[page].number or page, n, sequential, **options)
+
+    def _load_number(self, number: int, n: int = 1, sequential: bool = True, **options: Any) -> pyvips.Image:
         if self._paged:
-            options |= {"page": page, "n": n}
-        source = (
-            pyvips.Source.new_from_memory(self.source)
-            if isinstance(self.source, bytes)
-            else pyvips.Source.new_from_file(os.fsencode(self.source))  # a name need not be UTF-8
-        )
+            options |= {"page": number, "n": n}
+        source = self._libvips_source()
+        if self._facts:
+            fact = self._facts[number]
+            options["unlimited"] = fact.backed
+            if fact.photometric == CIELAB:
+                source = RawLabSource(self.source, self._tiff[0][number], self._tiff[1]).source()
         access = "sequential" if sequential else "random"
         return pyvips.Operation.call(self._loader, source, access=access, fail_on="error", **options)
+
+    def _libvips_source(self) -> pyvips.Source:
+        if isinstance(self.source, bytes):
+            return pyvips.Source.new_from_memory(self.source)
+        return pyvips.Source.new_from_file(os.fsencode(self.source))  # a name need not be UTF-8
+
+    def _upright_srgb(self, image: pyvips.Image, page: int) -> pyvips.Image:
+        if self._facts:
+            image = photographic(image, self._facts[self.pages[page].number])
+        return to_srgb(image, self.name)
 
     def pixels(self, page: int = 0, *, all_frames: bool = False) -> pyvips.Image:
         """One page as upright sRGB, 8 or 16 bits, bands 1 to 4 (grey or RGB, with or without alpha), read once from
         top to bottom; or all frames of an animation, one beneath the other."""
         image = self.load(page, n=-1 if all_frames else 1, sequential=self.pages[page].streams)
-        return to_srgb(image, self.name)
+        return self._upright_srgb(image, page)
 
     def array(self, page: int = 0) -> Samples:
         """A page's samples, upright sRGB uint8/uint16 [height, width, 1 to 4], all in memory."""
@@ -160,7 +206,7 @@ class Photo:
     def lightness(self, page: int, height: int, width: int) -> NDArray[np.float32]:
         """CIE L 0..100 of a page, float32 [height, width], resampled to exactly that size in sRGB."""
         with self.reading():
-            return _resampled(to_srgb(self._load_shrunk(page, height, width), self.name), height, width)
+            return _resampled(self._upright_srgb(self._load_shrunk(page, height, width), page), height, width)
 
     def _load_shrunk(self, page: int, height: int, width: int) -> pyvips.Image:
         """A page at least as large as asked (before it is turned upright), shrunk by its decoder where that can."""

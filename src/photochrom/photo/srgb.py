@@ -25,8 +25,10 @@ def to_srgb(image: pyvips.Image, name: object) -> pyvips.Image:
         raise UnreadablePhotoError(name, f"samples of type {image.format}", "expected 8 or 16 bits, unsigned")
     bits = 8 if image.format == "uchar" else 16
     if image.interpretation == "cmyk":
-        image = image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=bits, intent="relative")
-        return image.autorot()
+        inks = image[:4] if image.bands > 4 else image
+        converted = inks.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=bits, intent="relative")
+        # The transform would take a 16-bit alpha for one of 8 bits.
+        return (converted.bandjoin(image[4]) if image.bands > 4 else converted).autorot()
     colours = 1 if image.bands <= 2 else 3
     if image.bands > 4:
         raise UnreadablePhotoError(name, f"{image.bands} bands", "expected grey, RGB or CMYK, with or without alpha")

@@ -1,7 +1,8 @@
 """TIFF directories, classic and BigTIFF: read, changed, and written again by appending.
 
 For what libvips does not do: keeping EXIF, writing Software, joining pages of unequal size in one file. Samples are
-never touched: a directory is rewritten at the end of the file and the pointer to it moved.
+never touched: a directory is rewritten at the end of the file and the pointer to it moved. What is damaged in a file
+costs no more than itself: a tag whose value cannot be there is left out, and a chain of pages ends where it breaks.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ SOFTWARE, COMPRESSION, IPTC = 305, 259, 33723
 EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD = 34665, 34853, 40965
 ASCII, SHORT, LONG, UNDEFINED, LONG8 = 2, 3, 4, 7, 16
 
-_SUB_IFDS = (EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD)
+_EXIF_IFDS = (EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD)
 _SAMPLE_OFFSETS = (273, 324)  # StripOffsets, TileOffsets
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_INTEGERS = {1: "B", SHORT: "H", LONG: "L", 6: "b", 8: "h", 9: "l", 13: "L", LONG8: "Q", 17: "q", 18: "Q"}
 _ITEM_BYTES = {5: 4, 10: 4}  # rationals are pairs
+_SUB_IFDS, _IMAGE_SOURCE_DATA = 330, 37724  # the latter: Photoshop's layers, often larger than the photograph
 _MAX_VALUE_BYTES = 64_000_000  # of one tag: more is damage, not a photograph
+_MAX_SUB_IFDS = 32  # of one page: a pyramid has some ten
 _MAX_DIRECTORIES = 100_000
 
 
@@ -31,10 +35,28 @@ class TiffError(ValueError):
 
 @dataclass
 class Directory:
-    """One directory: tag -> (type, count, value's bytes in the file's byte order), and its sub-directories by tag."""
+    """One directory: tag -> (type, count, value's bytes in the file's byte order), and its EXIF directories by tag.
+
+    images: the directories of tag SubIFDs: a pyramid's levels, or what a camera recorded. lost: the tags left out because
+    they are damaged. places: tag -> where in the file its entry holds the value (or the offset of it).
+    """
 
     entries: dict[int, tuple[int, int, bytes]] = field(default_factory=dict)
     children: dict[int, Directory] = field(default_factory=dict)
+    images: list[Directory] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)
+    places: dict[int, int] = field(default_factory=dict)
+
+    def numbers(self, tag: int, order: str) -> tuple[int, ...]:
+        """The whole numbers of a tag, the file being in byte order "<" or ">"; none if it is missing or of no such type."""
+        kind, number, value = self.entries.get(tag, (0, 0, b""))
+        if kind not in _INTEGERS:
+            return ()
+        return struct.unpack(f"{order}{number}{_INTEGERS[kind]}", value)
+
+    def number(self, tag: int, order: str, default: int = 0) -> int:
+        """The first of a tag's whole numbers."""
+        return next(iter(self.numbers(tag, order)), default)
 
     def text(self, tag: int) -> str | None:
         """The text of an ASCII tag, or None."""
@@ -66,24 +88,41 @@ class TiffFile:
         self._count, self._count_size = (self.order + "Q", 8) if self.big else (self.order + "H", 2)
         self._entry_size = 20 if self.big else 12
         self._first_at = 8 if self.big else 4
+        # Values may overlap, so that a small file could claim the memory many times over.
+        self._spare = 2 * self.length + 1_000_000
+
+    @property
+    def length(self) -> int:
+        """The file's size in bytes."""
+        return self._file.seek(0, 2)
 
     def directories(self) -> list[Directory]:
-        """The pages' directories, in order. Raises TiffError where they are damaged."""
-        return [self._read(position)[0] for position in self._positions()]
+        """The pages' directories, in order, up to a damaged one. Raises TiffError if the first is."""
+        found: list[Directory] = []
+        for position in self._positions():
+            try:
+                found.append(self._read(position))
+            except TiffError:
+                if not found:
+                    raise
+                break
+        return found
 
     def first(self) -> Directory:
         """The first page's directory. Raises TiffError."""
-        return self._read(self._unpack_at(self._offset, self._first_at))[0]
+        return self._read(self._unpack_at(self._offset, self._first_at))
 
     def _positions(self) -> list[int]:
-        positions: list[int] = []
+        """Where the pages' directories stand. A chain that is broken or runs in a circle ends there."""
+        positions: dict[int, None] = {}
         position = self._unpack_at(self._offset, self._first_at)
-        while position:
-            if position in positions or len(positions) >= _MAX_DIRECTORIES:
-                raise TiffError("its directories run in a circle")
-            positions.append(position)
-            position = self._unpack_at(self._offset, self._link_of(position))
-        return positions
+        while position and position not in positions and len(positions) < _MAX_DIRECTORIES:
+            positions[position] = None
+            try:
+                position = self._unpack_at(self._offset, self._link_of(position))
+            except TiffError:
+                break
+        return list(positions)
 
     def _link_of(self, position: int) -> int:
         """Where the pointer to the next directory stands."""
@@ -97,37 +136,56 @@ class TiffFile:
     def _bytes_at(self, position: int, size: int) -> bytes:
         if size > _MAX_VALUE_BYTES:
             raise TiffError("a tag of impossible size")
-        self._file.seek(position)
-        data = self._file.read(size)
-        if len(data) != size:
+        if position + size > self.length:
             raise TiffError("cut short")
-        return data
+        self._file.seek(position)
+        return self._file.read(size)
 
-    def _read(self, position: int, depth: int = 0) -> tuple[Directory, int]:
+    def _read(self, position: int, depth: int = 0) -> Directory:
         count = self._unpack_at(self._count, position)
-        data = self._bytes_at(position + self._count_size, count * self._entry_size)
+        start = position + self._count_size
+        data = self._bytes_at(start, count * self._entry_size)
         directory = Directory()
         for k in range(count):
             entry = data[k * self._entry_size : (k + 1) * self._entry_size]
             tag, kind = struct.unpack(self.order + "HH", entry[:4])
-            number = int(struct.unpack(self._offset, entry[4 : 4 + self._size])[0])
-            if kind not in _TYPE_BYTES:
+            if kind not in _TYPE_BYTES or tag == _IMAGE_SOURCE_DATA:
                 continue  # a reader must skip what it does not know
-            size = number * _TYPE_BYTES[kind]
-            value = entry[4 + self._size :]
-            if size > self._size:
-                value = self._bytes_at(struct.unpack(self._offset, value)[0], size)
-            if tag in _SUB_IFDS and depth < 3 and number == 1:
-                target = struct.unpack(self.order + _letter(kind), value[:size])[0]
-                directory.children[tag] = self._read(target, depth + 1)[0]
-            else:
-                directory.entries[tag] = (kind, number, value[:size])
-        return directory, position
+            try:
+                self._read_entry(directory, tag, kind, entry, depth)
+            except TiffError:
+                directory.lost.append(tag)
+            directory.places.setdefault(tag, start + (k + 1) * self._entry_size - self._size)
+        return directory
+
+    def _read_entry(self, directory: Directory, tag: int, kind: int, entry: bytes, depth: int) -> None:
+        number = int(struct.unpack(self._offset, entry[4 : 4 + self._size])[0])
+        size = number * _TYPE_BYTES[kind]
+        value = entry[4 + self._size :]
+        if size > self._size:
+            if size > self._spare:
+                raise TiffError("a tag of impossible size")
+            value = self._bytes_at(struct.unpack(self._offset, value)[0], size)
+            self._spare -= size
+        value = value[:size]
+        if tag in _EXIF_IFDS and depth < 3 and number == 1:
+            target = struct.unpack(self.order + _letter(kind), value)[0]
+            directory.children[tag] = self._read(target, depth + 1)
+        elif tag == _SUB_IFDS and depth == 0:
+            targets = struct.unpack(f"{self.order}{number}{_letter(kind)}", value)
+            directory.images = [self._read(target, 2) for target in targets[:_MAX_SUB_IFDS]]
+        elif tag not in directory.entries:
+            directory.entries[tag] = (kind, number, value)
 
     def replace_first(self, directory: Directory) -> None:
         """Write `directory` in place of the first; the others stay. The file must be open for update."""
         after = self._unpack_at(self._offset, self._link_of(self._unpack_at(self._offset, self._first_at)))
         position = self._append(directory, after)
+        self._write_at(self._first_at, struct.pack(self._offset, position))
+
+    def insert_page(self, directory: Directory) -> None:
+        """Write `directory` before the first one. Its samples must be in this file already."""
+        position = self._append(directory, self._unpack_at(self._offset, self._first_at))
         self._write_at(self._first_at, struct.pack(self._offset, position))
 
     def append_page(self, directory: Directory) -> None:
