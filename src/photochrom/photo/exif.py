@@ -16,6 +16,7 @@ from .tiff_file import IPTC, LONG, SOFTWARE, UNDEFINED, Directory, TiffError, Ti
 _EXIF_HEAD = b"Exif\0\0"
 _IPTC_MARK = b"\x1c"
 _APP1_BYTES = 65_533  # what one JPEG segment holds
+_SUBFILE_TYPE = 254
 _PIXEL_DIMENSIONS = (40962, 40963)  # of the stored orientation: the output's own size says it better
 
 # What describes a photograph, of a TIFF's tags; the others describe how its samples are stored.
@@ -100,6 +101,8 @@ def complete_tiff(path: Path, source: Directory | None, order: str, software: st
         page = tiff.first()
         if source is not None:
             carried = in_byte_order(descriptive(source), order, tiff.order)
+            if _SUBFILE_TYPE in source.entries:  # a page's part in its file; not of EXIF, which has its own directories
+                page.entries[_SUBFILE_TYPE] = in_byte_order(source, order, tiff.order).entries[_SUBFILE_TYPE]
             page.entries = carried.entries | page.entries
             page.children = carried.children | page.children
         page.set_text(SOFTWARE, software)

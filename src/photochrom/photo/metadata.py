@@ -16,7 +16,7 @@ import pyvips
 
 from ..errors import PhotoError
 from .exif import exif_header, tiff_iptc
-from .reading import XMP, Photo, open_photo
+from .reading import XMP, Photo, open_photo, xmp_of
 from .srgb import PROFILE, srgb_profile
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
@@ -124,24 +124,24 @@ def is_marked(path: Path) -> bool:
         return False
 
 
-def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark, format: str) -> pyvips.Image:
-    """`image` with what `photo` carries (EXIF, XMP, IPTC, resolution, timing), the mark and an sRGB tag, for a
+def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark, format: str, page: int = 0) -> pyvips.Image:
+    """`image` with what this page of `photo` carries (EXIF, XMP, IPTC, resolution, timing), the mark and an sRGB tag, for a
     file of `format`.
 
     The orientation is reset: the pixels are upright already.
     """
-    header = photo.header
+    header = photo.page_header(page)
     image = image.copy(xres=header.xres, yres=header.yres)
     _copy_fields(header, image)
-    if photo.tiff_pages and (exif := exif_header(photo.tiff_pages[0], photo.tiff_order)) is not None:
+    if photo.tiff_pages and (exif := exif_header(photo.tiff_pages[page], photo.tiff_order)) is not None:
         _copy_fields(exif, image)
     if image.get_typeof("exif-ifd0-Orientation"):
         image.remove("exif-ifd0-Orientation")
     image.set_type(pyvips.GValue.gint_type, "orientation", 1)
     image.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Software", mark.software)
-    if format == "jpg" and (iptc := iptc_of(photo)) is not None:
+    if format == "jpg" and (iptc := iptc_of(photo, page)) is not None:
         image.set_type(pyvips.GValue.blob_type, IPTC, _wrapped_iptc(iptc))
-    image.set_type(pyvips.GValue.blob_type, XMP, marked_xmp(photo.xmp))
+    image.set_type(pyvips.GValue.blob_type, XMP, marked_xmp(xmp_of(header)))
     image.set_type(pyvips.GValue.blob_type, PROFILE, srgb_profile())
     return image
 
@@ -150,10 +150,10 @@ _PHOTOSHOP = b"Photoshop 3.0\0"
 _RESOURCE = b"8BIM\x04\x04"  # the IPTC block among Photoshop's image resources
 
 
-def iptc_of(photo: Photo) -> bytes | None:
-    """The photograph's IPTC block, bare, or None."""
+def iptc_of(photo: Photo, page: int = 0) -> bytes | None:
+    """A page's IPTC block, bare, or None."""
     if photo.tiff_pages:
-        return tiff_iptc(photo.tiff_pages[0])
+        return tiff_iptc(photo.tiff_pages[page])
     if not photo.header.get_typeof(IPTC):
         return None
     data = bytes(photo.header.get(IPTC))

@@ -117,7 +117,7 @@ class Photo:
                 self._check_size(page.width, page.height, max_pixels)
             known = header.get_typeof("jpeg-chroma-subsample")
             self.subsampling = str(header.get("jpeg-chroma-subsample")) if known else ""
-            self.xmp = bytes(header.get(XMP)) if header.get_typeof(XMP) else None
+            self.xmp = xmp_of(header)
         self.height, self.width = self.pages[0].height, self.pages[0].width
 
     def _check_size(self, width: int, height: int, max_pixels: int) -> None:
@@ -190,6 +190,13 @@ class Photo:
             image = photographic(image, self._facts[self.pages[page].number])
         return to_srgb(image, self.name)
 
+    def page_header(self, page: int) -> pyvips.Image:
+        """A TIFF's page as libvips loads it: its own resolution and XMP; of other formats, the only header there is."""
+        if page == 0 or not self._facts:
+            return self.header
+        with self.reading():
+            return self.load(page)
+
     def pixels(self, page: int = 0, *, all_frames: bool = False) -> pyvips.Image:
         """One page as upright sRGB, 8 or 16 bits, bands 1 to 4 (grey or RGB, with or without alpha), read once from
         top to bottom; or all frames of an animation, one beneath the other."""
@@ -218,6 +225,11 @@ class Photo:
         elif self.format == "webp" and spare > 1:
             options["scale"] = 1 / spare
         return self.load(page, sequential=described.streams, **options)
+
+
+def xmp_of(header: pyvips.Image) -> bytes | None:
+    """The XMP packet in a header, or None."""
+    return bytes(header.get(XMP)) if header.get_typeof(XMP) else None
 
 
 def strips_of(image: pyvips.Image, frame_height: int, name: object) -> Iterator[tuple[int, Samples]]:

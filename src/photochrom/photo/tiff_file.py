@@ -207,7 +207,8 @@ class TiffFile:
 
     def _append(self, directory: Directory, following: int) -> int:
         """Write a directory, its values and its children at the end; returns its position."""
-        entries = dict(directory.entries)
+        narrowed = {tag: self.narrowed(entry) for tag, entry in directory.entries.items()}
+        entries = {tag: entry for tag, entry in narrowed.items() if entry is not None}
         for tag, child in directory.children.items():
             kind = LONG8 if self.big else LONG
             entries[tag] = (kind, 1, struct.pack(self.order + _letter(kind), self._append(child, 0)))
@@ -222,6 +223,21 @@ class TiffFile:
         position = self._end()
         self._file.write(block + self._offset_bytes(following))
         return position
+
+    def narrowed(self, entry: tuple[int, int, bytes]) -> tuple[int, int, bytes] | None:
+        """An entry (in this file's byte order) as this file can hold it: 64-bit numbers are BigTIFF's alone.
+
+        None where they do not fit.
+        """
+        kind, number, value = entry
+        if self.big or kind not in (LONG8, 17, 18):
+            return entry
+        try:
+            values = struct.unpack(f"{self.order}{number}{_INTEGERS[kind]}", value)
+            narrow = {LONG8: LONG, 17: 9, 18: 13}[kind]
+            return narrow, number, struct.pack(f"{self.order}{number}{_INTEGERS[narrow]}", *values)
+        except struct.error:
+            return None
 
     def _offset_bytes(self, position: int) -> bytes:
         try:

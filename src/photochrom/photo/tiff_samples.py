@@ -6,6 +6,7 @@ all. So it is shown Lab as samples without a meaning (ICCLab, which it does not 
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
 
@@ -50,28 +51,21 @@ class RawLabSource:
 
     def __init__(self, source: Path | bytes, directory: Directory, order: str) -> None:
         self._place, self._value = directory.places[PHOTOMETRIC], struct.pack(order + "H", ICCLAB)
-        self._file = None if isinstance(source, bytes) else source.open("rb")
-        self._content = source if isinstance(source, bytes) else b""
+        self._file = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
 
     def source(self) -> pyvips.Source:
-        if self._file is None:
-            patched = bytearray(self._content)
-            patched[self._place : self._place + 2] = self._value
-            return pyvips.Source.new_from_memory(bytes(patched))
         source = pyvips.SourceCustom()
         source.on_read(self._read)
         source.on_seek(self._seek)
         return source
 
     def _seek(self, offset: int, whence: int) -> int:
-        assert self._file is not None
         try:
             return self._file.seek(offset, whence)
         except (OSError, ValueError):  # an exception may not leave a callback from C
             return -1
 
     def _read(self, size: int) -> bytes:
-        assert self._file is not None
         try:
             start = self._file.tell()
             data = bytearray(self._file.read(size))

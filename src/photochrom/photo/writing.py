@@ -26,6 +26,7 @@ from .metadata import Mark, iptc_of, mark_gif, with_metadata
 from .reading import Photo, strip_rows, strips_of
 from .strip_source import StripSource
 from .tiff_file import COMPRESSION, TiffError, join_pages
+from .tiff_pass_on import pass_on, passed_on_note
 
 Colours = Callable[[int], AbMap]
 """A page's number to its colours."""
@@ -70,6 +71,8 @@ def notes(photo: Photo, format: str) -> tuple[str, ...]:
         lost.append(f"{format} holds no transparency: it was laid on white")
     if len(written) < len(photo.pages):
         lost.append(f"{format} holds one page: {len(photo.pages) - 1} more were left out")
+    if photo.passed_on:
+        lost.append(passed_on_note(photo, form.has_pages))
     return tuple(lost)
 
 
@@ -89,7 +92,10 @@ def _write(photo: Photo, colours: Colours, part: Path, target: object, settings:
                 with scratch_file(part) as further:
                     _write_page(photo, page, colours, further, target, settings)
                     _complete_page(photo, page, further, settings)
+                    pass_on(photo, photo.pages[page - 1].number, photo.pages[page].number, part)
                     join_pages(part, [further])
+            pass_on(photo, photo.pages[-1].number, None, part)
+            pass_on(photo, None, photo.pages[0].number, part)
     except TiffError as error:
         raise OutputError(target, f"could not be written ({error})", "choose another --format") from error
     except OSError as error:
@@ -105,7 +111,7 @@ def _complete_page(photo: Photo, page: int, path: Path, settings: Settings) -> N
         source = photo.tiff_pages[page]
     elif photo.header.get_typeof("exif-data"):
         source, order = read_exif(bytes(photo.header.get("exif-data")))
-    complete_tiff(path, source, order, settings.mark.software, iptc_of(photo))
+    complete_tiff(path, source, order, settings.mark.software, iptc_of(photo, page))
 
 
 def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: object, settings: Settings) -> None:
@@ -135,7 +141,7 @@ def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: o
 
     rows = strip_rows(image.width, frame_height if animates else 0)
     pipeline = _Pipeline(merges, image.height, image.width, 4 if alpha else 3, bits, rows)
-    coloured = with_metadata(pipeline.image, photo, settings.mark, form.name)
+    coloured = with_metadata(pipeline.image, photo, settings.mark, form.name, page)
     if animates:
         coloured.set_type(pyvips.GValue.gint_type, "page-height", frame_height)
     if bits > form.max_bits:
