@@ -178,7 +178,9 @@ class Photo:
             if fact.photometric == CIELAB:
                 source = RawLabSource(self.source, self._tiff[0][number], self._tiff[1]).source()
         access = "sequential" if sequential else "random"
-        return pyvips.Operation.call(self._loader, source, access=access, fail_on="error", **options)
+        image = pyvips.Operation.call(self._loader, source, access=access, fail_on="error", **options)
+        image._references.append(source)  # whose callbacks must live for as long as any image made from it
+        return image
 
     def _libvips_source(self) -> pyvips.Source:
         if isinstance(self.source, bytes):
