@@ -129,13 +129,17 @@ class Photo:
         """What a TIFF's pages say of themselves; refused is what cannot be read, and noted what is left out."""
         directories, order = self._tiff
         refuse_raw(self.name, directories, order)
-        length = len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size if directories else 0
+        length = (
+            len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size if directories else 0
+        )
         facts = [TiffPage.of(directory, order, length) for directory in directories]
         for number in photographs(self.name, facts):
             self._check_size(facts[number].width, facts[number].height, max_pixels)
             facts[number].refuse_unreadable(self.name)
             if dropped := facts[number].dropped:
-                self.notes.append(f"page {number + 1}: {dropped} extra channel(s) that are no transparency were left out")
+                self.notes.append(
+                    f"page {number + 1}: {dropped} extra channel(s) that are no transparency were left out"
+                )
             if lost := sorted(set(directories[number].lost)):
                 tags = ", ".join(map(str, lost))
                 self.notes.append(f"page {number + 1}: damaged tags were left out ({tags})")

@@ -105,6 +105,9 @@ class TiffPage:
                 "expected LZW, deflate, PackBits, JPEG, WebP or no compression; "
                 "save it with LZW, for example: tiffcp -c lzw a.tif b.tif",
             )
+        if self.is_lab and self.samples < 3:
+            found = f"damaged or cut short (Lab of {self.samples} samples a pixel)"
+            raise UnreadablePhotoError(name, found, "expected a whole photograph")
         if len(set(self.bits)) > 1:
             kinds = ", ".join(map(str, self.bits[:8]))
             raise UnreadablePhotoError(name, f"samples of different depths ({kinds} bits)", _SAVE_AS)
