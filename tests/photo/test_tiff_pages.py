@@ -106,7 +106,8 @@ def test_lab_is_read_right(
 def test_each_page_keeps_its_depth_resolution_alpha_and_captions(tmp_path: Path, colorizer: Colorizer) -> None:
     xmp = (
         b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        b'<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="%s"/></rdf:RDF></x:xmpmeta>'
+        b'<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="%s"/></rdf:RDF>'
+        b"</x:xmpmeta>"
     )
     iptc = b"\x1c\x02\x78\x00\x05%s"
     front = page_of(grey(dtype=np.uint16), description="front", resolution=(600, 600), resolutionunit=2)
@@ -204,15 +205,40 @@ def test_a_pyramid_is_no_raw() -> None:
     ("tag", "value", "found"),
     [(259, 50000, "ZSTD"), (259, 34925, "LZMA"), (259, 34887, "LERC"), (259, 34712, "JPEG 2000"), (259, 6, "old-style"),
      (259, 50002, "JPEG XL"), (259, 32909, "PixarLog"), (259, 4711, "method 4711"), (258, 12, "12 bits"),
-     (258, 10, "10 bits"), (258, 64, "64 bits"), (339, 2, "signed"), (339, 3, "floating")],
+     (258, 10, "10 bits"), (258, 64, "64 bits")],
 )  # fmt: skip
 def test_what_cannot_be_decoded_is_named_with_the_way_out(tag: int, value: int, found: str) -> None:
-    data = bytearray(tiff(page_of(grey(dtype=np.uint16), extratags=[(339, 3, 1, 1, True)])))
+    data = bytearray(tiff(page_of(grey(dtype=np.uint16))))
     at = pages_of(bytes(data))[0].tags[tag].valueoffset
     data[at : at + 2] = struct.pack("<H", value)
     with pytest.raises(UnreadablePhotoError, match=rf"{found}.*save it") as caught:
         open_photo(bytes(data))
     assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "found"),
+    [(np.int8, "8 bits, signed"), (np.int16, "16 bits, signed"), (np.uint32, "32 bits"), (np.uint64, "64 bits"),
+     (np.float16, "16 bits, floating"), (np.float32, "32 bits, floating"), (np.float64, "64 bits, floating")],
+)  # fmt: skip
+def test_samples_of_other_types_are_named(dtype: type, found: str) -> None:
+    with pytest.raises(UnreadablePhotoError, match=rf"samples of {found}.*save it as a TIFF of 16 bits"):
+        open_photo(tiff(page_of(grey().astype(dtype))))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_ordinary_layouts_are_read_as_they_are(dtype: type, byteorder: str) -> None:
+    samples, top = grey(32, 48, dtype), np.iinfo(dtype).max
+    colours = np.stack([samples, samples // 2, samples // 3], -1)
+
+    def read(page: dict[str, Any]) -> NDArray:
+        return open_photo(tiff(page, byteorder=byteorder)).array()
+
+    assert np.array_equal(read(page_of(samples, "miniswhite"))[..., 0], top - samples)
+    assert np.array_equal(read(page_of(colours, "rgb", tile=(16, 16), compression="zlib", predictor=True)), colours)
+    planes = np.ascontiguousarray(colours.transpose(2, 0, 1))
+    assert np.array_equal(read(page_of(planes, "rgb", planarconfig="separate", rowsperstrip=7)), colours)
 
 
 @pytest.mark.parametrize("compression", ["lzw", "deflate", "packbits"])

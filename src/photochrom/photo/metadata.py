@@ -125,8 +125,8 @@ def is_marked(path: Path) -> bool:
 
 
 def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark, format: str, page: int = 0) -> pyvips.Image:
-    """`image` with what this page of `photo` carries (EXIF, XMP, IPTC, resolution, timing), the mark and an sRGB tag, for a
-    file of `format`.
+    """`image` with what this page of `photo` carries (EXIF, XMP, IPTC, resolution, timing), the mark and an sRGB tag,
+    for a file of `format`.
 
     The orientation is reset: the pixels are upright already.
     """

@@ -37,8 +37,8 @@ class TiffError(ValueError):
 class Directory:
     """One directory: tag -> (type, count, value's bytes in the file's byte order), and its EXIF directories by tag.
 
-    images: the directories of tag SubIFDs: a pyramid's levels, or what a camera recorded. lost: the tags left out because
-    they are damaged. places: tag -> where in the file its entry holds the value (or the offset of it).
+    images: the directories of tag SubIFDs: a pyramid's levels, or what a camera recorded. lost: the tags left out
+    because they are damaged. places: tag -> where in the file its entry holds the value (or the offset of it).
     """
 
     entries: dict[int, tuple[int, int, bytes]] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Directory:
     places: dict[int, int] = field(default_factory=dict)
 
     def numbers(self, tag: int, order: str) -> tuple[int, ...]:
-        """The whole numbers of a tag, the file being in byte order "<" or ">"; none if it is missing or of no such type."""
+        """A tag's whole numbers, the file being in byte order "<" or ">"; none if it is missing or of another type."""
         kind, number, value = self.entries.get(tag, (0, 0, b""))
         if kind not in _INTEGERS:
             return ()

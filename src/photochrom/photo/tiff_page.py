@@ -123,7 +123,7 @@ class TiffPage:
         if self.block > _STRIP_BYTES and not self.backed:
             raise UnreadablePhotoError(
                 name,
-                f"damaged or cut short (a strip of {self.block} bytes is claimed, and the file holds too little for it)",
+                f"damaged or cut short (a strip of {self.block} bytes is claimed, the file holds too little for it)",
                 "expected a whole photograph",
             )
 

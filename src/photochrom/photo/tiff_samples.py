@@ -1,7 +1,7 @@
 """A TIFF page's samples as libvips loads them, made those of a photograph: colours, alpha and nothing else.
 
-libvips takes any sample beyond the colours for alpha, and reads 16-bit Lab without its alpha's range and 8-bit Lab not at
-all. So it is shown Lab as samples without a meaning (ICCLab, which it does not know), and the conversion is made here.
+libvips takes any sample beyond the colours for alpha, halves the alpha's range in 16-bit Lab, and does not read 8-bit
+Lab. So it is shown Lab as samples without a meaning (ICCLab, which it does not know), and they are converted here.
 """
 
 from __future__ import annotations
