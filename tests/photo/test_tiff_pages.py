@@ -122,8 +122,8 @@ def test_each_page_keeps_its_depth_resolution_alpha_and_captions(tmp_path: Path,
     assert [p.samplesperpixel for p in pages] == [3, 4, 3]
     assert [p.description for p in pages] == ["front", "back", "front"]
     assert [round(p.get_resolution(2)[0]) for p in pages] == [600, 244, 600]
-    for page, word in zip(pages, (b"front", b"back!", b"front"), strict=True):
-        assert word in page.tags[700].value and word in bytes(page.tags[33723].value)
+    for written, word in zip(pages, (b"front", b"back!", b"front"), strict=True):
+        assert word in written.tags[700].value and word in bytes(written.tags[33723].value)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -22,6 +22,7 @@ from .srgb import PROFILE, srgb_profile
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
 IPTC = "iptc-data"
+_MAX_RESOLUTION = 1e6  # pixels a millimetre: libvips sets no more, and a damaged TIFF may state it
 _CARRIED = ("exif-data", "resolution-unit", "delay", "loop", "background")
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -131,7 +132,7 @@ def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark, format: str, pa
     The orientation is reset: the pixels are upright already.
     """
     header = photo.page_header(page)
-    image = image.copy(xres=header.xres, yres=header.yres)
+    image = image.copy(xres=min(header.xres, _MAX_RESOLUTION), yres=min(header.yres, _MAX_RESOLUTION))
     _copy_fields(header, image)
     if photo.tiff_pages and (exif := exif_header(photo.tiff_pages[page], photo.tiff_order)) is not None:
         _copy_fields(exif, image)

@@ -112,10 +112,10 @@ class TiffPage:
             kinds = ", ".join(map(str, self.bits[:8]))
             raise UnreadablePhotoError(name, f"samples of different depths ({kinds} bits)", _SAVE_AS)
         depth = self.bits[0]
-        kind = {2: "signed whole numbers", 3: "floating point"}.get(self.sample_format)
+        numbers = {2: "signed whole numbers", 3: "floating point"}.get(self.sample_format)
         floating_colours = self.photometric == 2 and self.sample_format == 3 and depth == 32
-        if kind is not None and not floating_colours and not self.is_lab:
-            raise UnreadablePhotoError(name, f"samples of {depth} bits, {kind}", _SAVE_AS)
+        if numbers is not None and not floating_colours and not self.is_lab:
+            raise UnreadablePhotoError(name, f"samples of {depth} bits, {numbers}", _SAVE_AS)
         if depth not in (8, 16) and not floating_colours and not (depth in (1, 2, 4) and self.samples == 1):
             raise UnreadablePhotoError(name, f"samples of {depth} bits", _SAVE_AS)
         if self.photometric in (32844, 32845):
