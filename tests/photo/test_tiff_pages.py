@@ -155,6 +155,14 @@ def test_a_file_of_reduced_copies_only_has_its_first_coloured() -> None:
     assert (photo.height, len(photo.pages), photo.passed_on) == (24, 1, [1])
 
 
+def test_a_mask_that_is_cut_short_costs_only_itself(colorizer: Colorizer) -> None:
+    data = bytearray(tiff(page_of(grey()), page_of(grey(6, 8), subfiletype=1)))
+    at = pages_of(bytes(data))[1].tags[273].valueoffset
+    data[at : at + 4] = struct.pack("<L", len(data) - 10)
+    written = colorizer.colorize_file(bytes(data), None)
+    assert [page.shape for page in pages_of(written)] == [(24, 32, 3)]
+
+
 def test_a_damaged_tag_costs_only_itself(tmp_path: Path, colorizer: Colorizer) -> None:
     for tag in (34665, 34853, 33432):
         pointer = (65001, 16, 1, 2**64 - 1, True)

@@ -129,10 +129,7 @@ class Photo:
         """What a TIFF's pages say of themselves; refused is what cannot be read, and noted what is left out."""
         directories, order = self._tiff
         refuse_raw(self.name, directories, order)
-        length = (
-            len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size if directories else 0
-        )
-        facts = [TiffPage.of(directory, order, length) for directory in directories]
+        facts = [TiffPage.of(directory, order, self.tiff_length) for directory in directories]
         for number in photographs(self.name, facts):
             self._check_size(facts[number].width, facts[number].height, max_pixels)
             facts[number].refuse_unreadable(self.name)
@@ -148,6 +145,11 @@ class Photo:
     @cached_property
     def _tiff(self) -> tuple[list[Directory], str]:
         return read_tiff(self.source) if self.format == "tiff" else ([], "<")
+
+    @cached_property
+    def tiff_length(self) -> int:
+        """The file's size in bytes."""
+        return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 
     @property
     def tiff_directories(self) -> list[Directory]:

@@ -64,16 +64,19 @@ _MACHINE = "<" if struct.pack("=H", 1) == b"\1\0" else ">"
 
 
 def _can_copy(photo: Photo, number: int) -> bool:
-    """Whether the page's samples are in the file, and in an order of bytes that can be kept or changed."""
+    """Whether all of the page's samples are in the file, and in an order of bytes that can be kept or changed."""
     page, order = photo.tiff_directories[number], photo.tiff_order
     if _swaps(photo, number):
         depth = set(page.numbers(_BITS, order))
         if page.number(COMPRESSION, order, _NONE) not in (_NONE, *_DEFLATE) or depth != {16}:
             return False
-    return any(
-        page.numbers(tag, order) and len(page.numbers(tag, order)) == len(page.numbers(counts, order))
-        for tag, counts in _OFFSETS_TO_COUNTS.items()
-    )
+    for tag, counts in _OFFSETS_TO_COUNTS.items():
+        places, sizes = page.numbers(tag, order), page.numbers(counts, order)
+        if places and len(places) == len(sizes):
+            # Strips that overlap would let a small file fill the disk.
+            inside = all(at + size <= photo.tiff_length for at, size in zip(places, sizes, strict=True))
+            return inside and sum(sizes) <= photo.tiff_length
+    return False
 
 
 def _copied(photo: Photo, number: int, source: BinaryIO, whole: TiffFile, file: BinaryIO) -> Directory:
@@ -82,13 +85,10 @@ def _copied(photo: Photo, number: int, source: BinaryIO, whole: TiffFile, file: 
     page = in_byte_order(original, order, whole.order)
     page = Directory(dict(page.entries), page.children)  # its own: the original stays as it was read
     deflated = original.number(COMPRESSION, order, _NONE) in _DEFLATE
-    length = source.seek(0, 2)
     for tag, counts in _OFFSETS_TO_COUNTS.items():
         places: list[int] = []
         sizes: list[int] = []
         for at, size in zip(original.numbers(tag, order), original.numbers(counts, order), strict=False):
-            if at + size > length:
-                raise TiffError(f"page {number + 1} of the original is cut short")
             source.seek(at)
             data = source.read(size)
             if _swaps(photo, number):
