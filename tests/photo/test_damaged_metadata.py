@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,33 @@ def test_xmp_too_deep_or_too_large_leaves_the_mark(
 def test_another_tools_source_type_is_no_mark(cat: NDArray, tmp_path: Path) -> None:
     Image.fromarray(cat).save(tmp_path / "in.jpg", xmp=marked_xmp(None))
     assert not is_marked(tmp_path / "in.jpg")
+
+
+def test_a_png_keyword_that_is_not_utf8(cat: NDArray, tmp_path: Path, colorizer: Colorizer) -> None:
+    Image.fromarray(cat).save(tmp_path / "whole.png")
+    png = (tmp_path / "whole.png").read_bytes()
+    body = b"tEXt" + b"Gr\xf6\xdfe\0text"
+    chunk = (len(body) - 4).to_bytes(4) + body + zlib.crc32(body).to_bytes(4)
+    (tmp_path / "in.png").write_bytes(png[:33] + chunk + png[33:])
+    colorizer.colorize_file(tmp_path / "in.png", tmp_path / "out.png")
+    assert is_marked(tmp_path / "out.png")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_exif_of_the_old_colours_and_the_thumbnail_go(
+    suffix: str, cat: NDArray, tmp_path: Path, colorizer: Colorizer
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Leica"
+    exif[0x013F] = (0.64, 0.33, 0.21, 0.71, 0.15, 0.06)  # PrimaryChromaticities
+    exif.get_ifd(0x8769)[0xA001] = 2  # ColorSpace: Adobe RGB
+    exif.get_ifd(0x8769)[0xA500] = 2.2  # Gamma
+    exif.get_ifd(0x8769)[0xA002] = 9  # PixelXDimension
+    Image.fromarray(cat).save(tmp_path / f"in{suffix}", exif=exif)
+    colorizer.colorize_file(tmp_path / f"in{suffix}", tmp_path / f"out{suffix}")
+    with Image.open(tmp_path / f"out{suffix}") as image:
+        found = image.getexif()
+        assert found[0x010F] == "Leica" and 0x013F not in found
+        ifd = found.get_ifd(0x8769)
+        assert ifd.get(0xA001) != 2 and 0xA500 not in ifd and ifd.get(0xA002) in (None, cat.shape[1])
+        assert not found.get_ifd(1)

@@ -16,11 +16,11 @@ from pathlib import Path
 import pyvips
 
 from ..errors import PhotoError
-from .exif import exif_header, tiff_iptc
+from .exif import exif_header, read_exif, tiff_iptc
 from .photoshop_resources import iptc_in, with_head
 from .reading import XMP, Photo, open_photo
 from .srgb import PROFILE, srgb_profile
-from .tiff_file import SOFTWARE
+from .tiff_file import SOFTWARE, Directory
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
@@ -216,7 +216,15 @@ def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark, format: str) ->
     header = photo.header
     image = image.copy(xres=header.xres, yres=header.yres)
     _copy_fields(header, image)
-    if photo.tiff_pages and (exif := exif_header(photo.tiff_pages[0], photo.tiff_order)) is not None:
+    directory: Directory | None = None
+    order = "<"
+    if photo.tiff_pages:
+        directory, order = photo.tiff_pages[0], photo.tiff_order
+    elif header.get_typeof("exif-data"):
+        directory, order = read_exif(bytes(header.get("exif-data")))
+    if directory is not None and (exif := exif_header(directory, order)) is not None:
+        for name in [name for name in image.get_fields() if name.startswith("exif-")]:
+            image.remove(name)  # as the file has it: with its thumbnail, and what was true of the old pixels
         _copy_fields(exif, image)
     if image.get_typeof("exif-ifd0-Orientation"):
         image.remove("exif-ifd0-Orientation")
