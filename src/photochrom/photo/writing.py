@@ -22,7 +22,7 @@ from ..merge import AbMap, PageMerger, Samples
 from . import halved
 from .exif import complete_tiff, read_exif
 from .formats import FORMATS, Format
-from .metadata import Mark, iptc_of, mark_gif, with_metadata
+from .metadata import Mark, iptc_of, mark_gif, with_metadata, xmp_loss
 from .reading import Photo, strip_rows, strips_of
 from .strip_source import StripSource
 from .tiff_file import COMPRESSION, TiffError, join_pages
@@ -73,6 +73,8 @@ def notes(photo: Photo, format: str) -> tuple[str, ...]:
         lost.append(f"{format} holds one page: {len(photo.pages) - 1} more were left out")
     if photo.passed_on:
         lost.append(passed_on_note(photo, form.has_pages))
+    if (loss := xmp_loss(photo, format)) is not None:
+        lost.append(loss)
     return tuple(lost)
 
 
