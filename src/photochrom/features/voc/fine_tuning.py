@@ -183,7 +183,7 @@ def _load(model: nn.Module, optimizer: torch.optim.Optimizer, saving: Saving) ->
         raise DataError(
             f"{saving.file}: not there; expected a training that was interrupted, or no --resume"
         ) from error
-    except Exception as error:  # torch.load raises what the damage happens to cause
+    except Exception as error:  # the exception that torch.load raises depends on the damage
         raise DataError(f"{saving.file}: not a checkpoint of `photochrom voc` ({error})") from error
     for key, wanted in saving.identity.items():
         if found.get(key) != wanted:
