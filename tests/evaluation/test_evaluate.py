@@ -122,7 +122,7 @@ def test_labels_of_other_photographs(photographs: Path) -> None:
 
 def test_two_systems_of_one_name(photographs: Path) -> None:
     paths = list_photographs(photographs)
-    with pytest.raises(DataError, match="two systems have one name: grey, grey"):
+    with pytest.raises(DataError, match="two systems have the same name: grey, grey"):
         evaluate(paths, [make_baseline("grey", paths)] * 2, folder=photographs, half="all")
 
 
