@@ -1,8 +1,9 @@
 """Simulated studies, to check the coverage of confidence intervals.
 
 People differ in how easily they are fooled, and photographs in how convincing they are. An answer is wrong with
-probability logistic(mean + participant's effect + photograph's effect), both effects normal and drawn anew for each study. Who sees
-what is the plan's own (plan.session). The truth is the share over all people and photographs there could be.
+probability logistic(mean + participant's effect + photograph's effect), both effects normal and drawn
+for each study. Pairs are assigned by plan.session. The truth is the share over the whole population of people and
+photographs.
 """
 
 from __future__ import annotations
