@@ -211,12 +211,12 @@ class PageMerger:
         np.minimum(low, linear[2], out=low)
         # The largest factor (at most 1) that keeps each channel within 0..scale.
         # A small excess avoids 0 / 0; the gamma look-up is clipped.
-        room = np.subtract(np.float32(self._table.scale * (1 + _RELATIVE)), y)
-        np.maximum(high, room, out=high)
-        np.divide(room, high, out=high)
-        np.subtract(np.float32(-_TINY), y, out=room)
-        np.minimum(low, room, out=low)
-        np.divide(room, low, out=low)
+        headroom = np.subtract(np.float32(self._table.scale * (1 + _RELATIVE)), y)
+        np.maximum(high, headroom, out=high)
+        np.divide(headroom, high, out=high)
+        np.subtract(np.float32(-_TINY), y, out=headroom)
+        np.minimum(low, headroom, out=low)
+        np.divide(headroom, low, out=low)
         np.minimum(high, low, out=high)
         linear *= high
         linear += y
