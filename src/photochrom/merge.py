@@ -26,7 +26,7 @@ from .color import RGB_TO_XYZ, WHITE, XYZ_TO_RGB, cie_f, linear_to_srgb, srgb_to
 Samples = NDArray[Any]  # uint8 or uint16
 
 BLOCK = 65536  # pixels worked on at a time: few calls for the interpreter, buffers that stay in the caches
-_RELATIVE = 1e-6  # what float32 can still tell apart at the top of the range of luminance
+_RELATIVE = 1e-6  # float32 resolution at the top of the luminance range
 _TINY = 1e-3  # and at its bottom, in steps of the tables
 
 # (X/Xn - Y, Z/Zn - Y) -> linear R, G, B; each column has no luminance, so Y stays what it was.
@@ -90,7 +90,7 @@ def lightness_of(pixels: Samples) -> NDArray[np.float32]:
 
 
 def _positions(length: int, cells: float, available: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """For each of `length` pixels: the map cell before its centre, and the way to the next (0..1)."""
+    """For each of `length` pixels: the map cell before its centre, and the interpolation weight of the next (0..1)."""
     position = np.clip((np.arange(length) + 0.5) * (cells / length) - 0.5, 0, available - 1)
     first = np.minimum(position.astype(np.intp), max(available - 2, 0))
     return first, (position - first).astype(np.float32)
@@ -113,7 +113,7 @@ class PageMerger:
         x_next = np.minimum(x + 1, ab.shape[2] - 1)
         rows = ab[:, :, x] * (1 - along) + ab[:, :, x_next] * along  # [2, h, width]
         row_steps = np.diff(rows, axis=1, append=rows[:, -1:])
-        # Per row of the map one stretch of memory: several times faster to read than the two planes apart.
+        # Both channels of a map row are contiguous: several times faster to read than two separate planes.
         self._rows = np.ascontiguousarray(rows.transpose(1, 0, 2))  # [h, 2, width]
         self._row_steps = np.ascontiguousarray(row_steps.transpose(1, 0, 2))
         self._y, self._down = _positions(height, colours.cells[0], ab.shape[1])
@@ -204,19 +204,19 @@ class PageMerger:
     def _keep_in_gamut(
         self, y: NDArray[np.float32], linear: NDArray[np.float32], high: NDArray[np.float32], low: NDArray[np.float32]
     ) -> None:
-        """linear [3, n], so far the way from the grey y [n]: shortened where it leaves 0..scale, and y added."""
+        """linear [3, n], the offset from the grey y [n]: scaled down where it would leave 0..scale, then y is added."""
         np.maximum(linear[0], linear[1], out=high)
         np.maximum(high, linear[2], out=high)
         np.minimum(linear[0], linear[1], out=low)
         np.minimum(low, linear[2], out=low)
-        # The way may be gone as far as the room goes; never further than all of it.
-        # A little more than there is keeps 0 / 0 away; the look-up of the gamma is clipped.
-        room = np.subtract(np.float32(self._table.scale * (1 + _RELATIVE)), y)
-        np.maximum(high, room, out=high)
-        np.divide(room, high, out=high)
-        np.subtract(np.float32(-_TINY), y, out=room)
-        np.minimum(low, room, out=low)
-        np.divide(room, low, out=low)
+        # The largest factor (at most 1) that keeps each channel within 0..scale.
+        # A small excess avoids 0 / 0; the gamma look-up is clipped.
+        headroom = np.subtract(np.float32(self._table.scale * (1 + _RELATIVE)), y)
+        np.maximum(high, headroom, out=high)
+        np.divide(headroom, high, out=high)
+        np.subtract(np.float32(-_TINY), y, out=headroom)
+        np.minimum(low, headroom, out=low)
+        np.divide(headroom, low, out=low)
         np.minimum(high, low, out=high)
         linear *= high
         linear += y
@@ -240,7 +240,7 @@ _local = threading.local()
 
 
 def _buffers(n: int) -> _Buffers:
-    """This thread's scratch space: made once, since fresh memory costs more than what is computed in it."""
+    """This thread's scratch space, allocated once, since allocation costs more than the computation."""
     if getattr(_local, "size", 0) != n:
         _local.buffers, _local.size = _Buffers(n), n
     buffers: _Buffers = _local.buffers

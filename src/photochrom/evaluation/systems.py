@@ -1,4 +1,4 @@
-"""What is evaluated: anything that gives a photograph colours."""
+"""The interface of an evaluated system: anything that predicts a photograph's colours."""
 
 from __future__ import annotations
 
