@@ -53,6 +53,7 @@ class Settings:
     temperature: float | None = None
     decode: Decode = "annealed-mean"
     saturation: float = 1.0
+    levels: bool = False
     quality: int = 92
     overwrite: bool = False
     skip_existing: bool = False
@@ -110,6 +111,7 @@ def colour(job: Job, colorizer: Colorizer, settings: Settings) -> Outcome:
             temperature=settings.temperature,
             decode=settings.decode,
             saturation=settings.saturation,
+            levels=settings.levels,
             format=job.format,
             quality=settings.quality,
             overwrite=settings.overwrite,

@@ -78,6 +78,9 @@ def colorize(
         _Decode, typer.Option(help="How one colour comes out of the likely ones.")
     ] = _Decode.ANNEALED_MEAN,
     saturation: Annotated[float, typer.Option(callback=_not_negative, help="Factor on the chroma; 0 is grey.")] = 1.0,
+    levels: Annotated[
+        bool, typer.Option("--levels", help="Stretch the lightness of faded and dark photographs to the full range.")
+    ] = False,
     format: Annotated[
         _Format, typer.Option(case_sensitive=False, help="Of the output; same as the input's.")
     ] = _Format.SAME,
@@ -93,7 +96,8 @@ def colorize(
     """Colour photographs.
 
     Photographs of any size, 8 or 16 bit; JPEG, PNG, TIFF, WebP and what else libvips reads. The lightness stays as
-    it is, metadata are kept, and the output is marked as coloured by a model. Nothing leaves this machine.
+    it is without --levels, metadata are kept, and the output is marked as coloured by a model. Nothing leaves this
+    machine.
 
     Exit code: 0 all done; 1 some failed, the others are done; 2 wrong usage; 130 interrupted.
     """
@@ -110,7 +114,15 @@ def colorize(
     if to_stdout and not dry_run and sys.stdout.isatty():
         raise SettingError("the photograph would go to a terminal; give -o FILE, or pipe stdout somewhere")
 
-    settings = Settings(temperature, cast("Decode", decode.value), saturation, quality, overwrite, skip_existing)
+    settings = Settings(
+        temperature=temperature,
+        decode=cast("Decode", decode.value),
+        saturation=saturation,
+        levels=levels,
+        quality=quality,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+    )
     if dry_run:
         code = _dry_run(plan, settings, Reporter(total=0, as_json=as_json, quiet=quiet), model, max_pixels)
     else:
