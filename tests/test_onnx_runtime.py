@@ -29,8 +29,11 @@ COMMANDS = {
 
 LISTENER = """
 import fcntl, os, socket, struct, subprocess, sys, threading
-up = struct.pack("16sH14s", b"lo", 0x41, b"")  # IFF_UP | IFF_RUNNING
-fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8914, up)  # SIOCSIFFLAGS
+device = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+fcntl.ioctl(device, 0x8914, struct.pack("16sH14s", b"lo", 0x41, b""))  # SIOCSIFFLAGS: up and running
+# Programs that see no address but 127.0.0.1 need not ask (getaddrinfo's AI_ADDRCONFIG).
+address = struct.pack("16sHH4s8s", b"lo:1", socket.AF_INET, 0, socket.inet_aton("10.9.8.7"), b"")
+fcntl.ioctl(device, 0x8916, address)  # SIOCSIFADDR
 open("resolv.conf", "w").write("nameserver 127.0.0.1\\noptions timeout:1 attempts:1\\n")
 subprocess.run(["mount", "--bind", "resolv.conf", os.path.realpath("/etc/resolv.conf")], check=True)
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
