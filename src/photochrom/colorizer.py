@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .ab_bins import CENTRES, Q
 from .contrast import levels_of, widened
-from .errors import ModelError, SettingError, UnreadablePhotoError
+from .errors import ModelError, OutputError, SettingError, UnreadablePhotoError
 from .merge import AbMap, PageMerger, Samples, lightness_of, stretched
 from .models import SIDE_MULTIPLE, ModelInfo, open_session
 from .photo.formats import output_format
@@ -38,6 +38,7 @@ DECODES = ("annealed-mean", "mean", "mode")
 MAX_ASPECT = 4  # the network's long side in native sizes, so that a panorama stays bounded
 MODE_TEMPERATURE = 1e-3  # for models without probabilities: so cold that the annealed mean is the mode
 QUALITY = 92
+MAX_SATURATION = 10.0  # every colour is at the edge of sRGB long before
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ class Colorizer:
     def colorize_file(
         self, source: str | Path | bytes, target: None, *, name: str | None = None, temperature: float | None = None,
         decode: Decode = "annealed-mean", saturation: float = 1.0, levels: bool = False, format: str = "same",
-        quality: int = QUALITY, overwrite: bool = False,
+        quality: int = QUALITY, overwrite: bool = False, in_place: bool = False,
     ) -> bytes: ...  # fmt: skip
 
     @overload
@@ -198,6 +199,7 @@ class Colorizer:
         self, source: str | Path | bytes, target: str | Path, *, name: str | None = None,
         temperature: float | None = None, decode: Decode = "annealed-mean", saturation: float = 1.0,
         levels: bool = False, format: str = "same", quality: int = QUALITY, overwrite: bool = False,
+        in_place: bool = False,
     ) -> Report: ...  # fmt: skip
 
     def colorize_file(
@@ -213,6 +215,7 @@ class Colorizer:
         format: str = "same",
         quality: int = QUALITY,
         overwrite: bool = False,
+        in_place: bool = False,
     ) -> Report | bytes:
         """Colour every page of a photograph file, keeping its depth, metadata, alpha and resolution, in bounded memory.
 
@@ -220,8 +223,8 @@ class Colorizer:
         back; name: what to call the source in errors; saturation: 0 (grey) upwards, scales the colours; levels: stretch
         the lightness of a faded or dark photograph to the full range (without it, lightness stays as it is); format:
         "same" or "jpg", "png", "tiff", "webp", "gif", "avif"; quality: 1..100, of lossy formats. An existing target is
-        refused unless `overwrite`. Raises SettingError, MissingPhotoError, UnreadablePhotoError, TooLargeError,
-        OutputError.
+        refused unless `overwrite`, and the source itself as the target unless `in_place`. Raises SettingError,
+        MissingPhotoError, UnreadablePhotoError, TooLargeError, OutputError.
         """
         started = time.perf_counter()
         self._check(temperature, decode, saturation)
@@ -229,6 +232,8 @@ class Colorizer:
             raise SettingError(f"quality is {quality}; expected 1..100")
         source = Path(source) if isinstance(source, str) else source
         target = Path(target) if isinstance(target, str) else target
+        if not in_place and isinstance(source, Path) and target is not None and _same_file(source, target):
+            raise OutputError(target, "is the photograph itself", "give another name, or --in-place to replace it")
         photo = open_photo(source, name=name, max_pixels=self._max_pixels)
         mark = Mark(__version__, self.info.name, self._temperature(temperature, decode))
         settings = Settings(output_format(format, photo.format, target), quality, saturation, mark, levels)
@@ -238,7 +243,7 @@ class Colorizer:
 
         if target is None:
             return encode_photo(photo, colours, settings)
-        write_photo(photo, colours, target, settings, overwrite=overwrite)
+        write_photo(photo, colours, target, settings, overwrite=overwrite or in_place)
         return Report(
             width=photo.width,
             height=photo.height,
@@ -302,8 +307,16 @@ class Colorizer:
 
     def _check(self, temperature: float | None, decode: Decode, saturation: float) -> None:
         self._temperature(temperature, decode)
-        if not (math.isfinite(saturation) and saturation >= 0):
-            raise SettingError(f"saturation is {saturation}; expected a finite number, 0 or above")
+        if not 0 <= saturation <= MAX_SATURATION:
+            raise SettingError(f"saturation is {saturation}; expected a number, 0 to {MAX_SATURATION:g}")
+
+
+def _same_file(source: Path, target: Path) -> bool:
+    """Whether two names are one file, by links too."""
+    try:
+        return source.samefile(target)
+    except (OSError, ValueError):  # one of them is missing, or no name at all
+        return False
 
 
 def _checked_array(photo: Samples) -> Samples:
