@@ -14,14 +14,23 @@ lightness.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .color import RGB_TO_XYZ, WHITE, XYZ_TO_RGB, cie_f, linear_to_srgb, srgb_to_linear
+from .color import (
+    RGB_TO_XYZ,
+    WHITE,
+    XYZ_TO_RGB,
+    cie_f,
+    cie_f_inverse,
+    linear_to_srgb,
+    luminance_to_lightness,
+    srgb_to_linear,
+)
 
 Samples = NDArray[Any]  # uint8 or uint16
 
@@ -39,10 +48,12 @@ class AbMap:
 
     cells: (rows, columns) of the map under the page, fractional: the page's height and width on the network's grid
     divided by its stride. The centre of page pixel x lies at map coordinate (x + 0.5) * columns / width - 0.5.
+    levels: (low, high) in CIE L that become 0 and 100 in the output; None: the lightness stays as it is.
     """
 
     ab: NDArray[np.float32]
     cells: tuple[float, float]
+    levels: tuple[float, float] | None = None
 
     @property
     def is_grey(self) -> bool:
@@ -96,6 +107,38 @@ def _positions(length: int, cells: float, available: int) -> tuple[NDArray[np.in
     return first, (position - first).astype(np.float32)
 
 
+def bilinear(ab: NDArray[np.float32], height: int, width: int, cells: tuple[float, float]) -> NDArray[np.float32]:
+    """A map [2, h, w] at the page's size, [2, height, width]; cells: as in AbMap."""
+    y, down = _positions(height, cells[0], ab.shape[1])
+    x, along = _positions(width, cells[1], ab.shape[2])
+    tall = ab[:, y] + (ab[:, np.minimum(y + 1, ab.shape[1] - 1)] - ab[:, y]) * down[:, None]
+    return tall[:, :, x] + (tall[:, :, np.minimum(x + 1, ab.shape[2] - 1)] - tall[:, :, x]) * along
+
+
+def stretched(lightness: NDArray[Any], levels: tuple[float, float]) -> NDArray[Any]:
+    """CIE L with levels (low, high) brought to 0 and 100; what lies outside is clipped."""
+    low, high = levels
+    return np.clip((lightness - low) * (100 / (high - low)), 0, 100)
+
+
+@lru_cache(maxsize=4)
+def _stretched_tables(bits: int, levels: tuple[float, float]) -> tuple[_Tables, NDArray[np.float32]]:
+    """The tables with grey codes stretched, and int(Y * scale) -> stretched Y * scale for the codes of RGB."""
+    plain = _tables(bits)
+
+    def luminance(y: NDArray[Any]) -> NDArray[Any]:
+        return cie_f_inverse((stretched(luminance_to_lightness(y), levels) + 16) / 116)
+
+    centres = np.minimum((np.arange(len(plain.lightness)) + 0.5) / plain.scale, 1.0)
+    grey = luminance(plain.luminance.astype(np.float64) / plain.scale)
+    tables = replace(
+        plain,
+        luminance=(grey * plain.scale).astype(np.float32),
+        grey_lightness=(3 * cie_f(grey) * plain.scale ** (1 / 3)).astype(np.float32),
+    )
+    return tables, (luminance(centres) * plain.scale).astype(np.float32)
+
+
 class PageMerger:
     """Colours strips of one page. Thread-safe: strips can be merged side by side.
 
@@ -104,7 +147,9 @@ class PageMerger:
 
     def __init__(self, colours: AbMap, height: int, width: int, bits: int, saturation: float = 1.0) -> None:
         self.height, self.width, self.bits = height, width, bits
-        self._table = _tables(bits)
+        self._table, self._stretch = _tables(bits), None
+        if colours.levels is not None:
+            self._table, self._stretch = _stretched_tables(bits, colours.levels)
         self._grey = colours.is_grey or saturation == 0
         scale = self._table.scale ** (1 / 3)
         steps = np.array([scale / 500, -scale / 200], np.float32)[:, None, None]
@@ -162,8 +207,10 @@ class PageMerger:
                 np.take(table.channels[c], index, out=share if c else luminance, mode="clip")
                 if c:
                     luminance += share
-            np.copyto(buffers.small[:n], luminance, casting="unsafe")  # by way of int32, which is faster
-            np.copyto(index, buffers.small[:n])
+            self._look_up(luminance, index, buffers)
+            if self._stretch is not None:
+                np.take(self._stretch, index, out=luminance, mode="clip")
+                self._look_up(luminance, index, buffers)
             np.take(table.lightness, index, out=buffers.slope[:n], mode="clip")
         linear = buffers.linear[:, :n]
         if self._grey:
@@ -175,6 +222,13 @@ class PageMerger:
             np.copyto(small, linear[c], casting="unsafe")
             np.copyto(index, small)
             np.take(table.gamma, index, out=out[c].reshape(n), mode="clip")
+
+    @staticmethod
+    def _look_up(luminance: NDArray[np.float32], index: NDArray[np.intp], buffers: _Buffers) -> None:
+        """index = int(luminance), by way of int32, which is faster."""
+        small = buffers.small[: len(index)]
+        np.copyto(small, luminance, casting="unsafe")
+        np.copyto(index, small)
 
     def _add_colour(
         self, top: int, rows: int, y: NDArray[np.float32], linear: NDArray[np.float32], buffers: _Buffers

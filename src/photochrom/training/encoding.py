@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from ..data.skips import Skips
 from ..data.survey import survey
 from ..errors import DataError
 from ..nets.lite import Encoder
+from ..onnx_runtime import onnxruntime
 from .crops.shown import CROPPING, shown
 from .encoded import STRIDE, shapes
 from .lab_torch import rgb_to_lab

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -27,6 +26,7 @@ from .. import ab_bins
 from ..atomic_file import part_file
 from ..errors import DataError, ModelError, SettingError
 from ..models import CONTRACT, open_session
+from ..onnx_runtime import onnxruntime
 from .checkpoints import read_checkpoint
 from .decoded import Softened, decoded
 from .networks import build_network

@@ -111,7 +111,7 @@ class OnnxClassifier:
 
 
 def _open(path: Path, threads: int | None) -> InferenceSession:
-    import onnxruntime
+    from ...onnx_runtime import onnxruntime
 
     if not path.is_file():
         raise ModelError(f"{path}: no such file; expected an ONNX file of an image classifier")
