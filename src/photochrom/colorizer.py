@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from .ab_bins import CENTRES, Q
 from .contrast import levels_of, widened
 from .errors import ModelError, OutputError, SettingError, UnreadablePhotoError
+from .forks import refuse_fork
 from .merge import AbMap, PageMerger, Samples, lightness_of, stretched
 from .models import SIDE_MULTIPLE, ModelInfo, open_session
 from .photo.formats import output_format
@@ -31,6 +32,8 @@ from .plain_areas import restrained, without_paper
 from .version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from onnxruntime import InferenceSession
 
 Decode = Literal["annealed-mean", "mean", "mode"]
@@ -68,6 +71,14 @@ def load(model: str | Path = "lite", *, threads: int | None = None, max_pixels: 
     return Colorizer(session, info, max_pixels, threads)
 
 
+def _loaded_again(path: Path, sha256: str, threads: int | None, max_pixels: int) -> Colorizer:
+    """A Colorizer in another process: the same model, or ModelError if its file has changed."""
+    colorizer = load(path, threads=threads, max_pixels=max_pixels)
+    if colorizer.info.sha256 != sha256:
+        raise ModelError(f"{path}: has changed since it was loaded; expected the same file")
+    return colorizer
+
+
 @lru_cache(maxsize=1)
 def _default() -> Colorizer:
     return load()
@@ -88,6 +99,9 @@ def colorize(
 class Colorizer:
     """Colours photographs with one model. Thread-safe: threads share its session. Made by `load`.
 
+    Can be sent to other processes that were spawned (it opens its model anew there), but not used across a fork once
+    it has coloured anything: libvips' threads do not come along, and waiting for them would last for ever.
+
     info: what the model says about itself.
     """
 
@@ -100,6 +114,9 @@ class Colorizer:
         self._threads = threads
         self._lock = threading.Lock()
         self._distribution: InferenceSession | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., Colorizer], tuple[object, ...]]:
+        return _loaded_again, (self.info.path, self.info.sha256, self._threads, self._max_pixels)
 
     def predict_ab(
         self, lightness: NDArray[np.float32], temperature: float | None = None, decode: Decode = "annealed-mean"
@@ -174,6 +191,7 @@ class Colorizer:
         alpha, [H, W, 2 or 4]. Of a colour photograph the lightness is used. levels: as in colorize_file. Raises
         PhotoError, SettingError.
         """
+        refuse_fork()
         self._check(temperature, decode, saturation)
         if isinstance(photo, str | Path):
             opened = open_photo(Path(photo), max_pixels=self._max_pixels)
@@ -227,6 +245,7 @@ class Colorizer:
         MissingPhotoError, UnreadablePhotoError, TooLargeError, OutputError.
         """
         started = time.perf_counter()
+        refuse_fork()
         self._check(temperature, decode, saturation)
         if not 1 <= quality <= 100:
             raise SettingError(f"quality is {quality}; expected 1..100")
@@ -288,6 +307,7 @@ class Colorizer:
         limits = levels_of(without_paper(lightness)) if levels else None
         if limits is not None:
             lightness = stretched(lightness, limits).astype(np.float32)
+        refuse_fork()
         height, width = lightness.shape
         stride = self.info.stride
         colours = AbMap(self.predict_ab(lightness, temperature, decode), (height / stride, width / stride))
