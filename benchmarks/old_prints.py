@@ -1,19 +1,21 @@
 """Old prints as they really are: borders, mounts, empty pages, faded and dark prints, backdrops. Made from
 scikit-image's and scikit-learn's photographs, coloured with the rules of plain_areas.py and without them.
 
-    python benchmarks/old_prints.py [--json docs/measured/old_prints.json] [--sheet docs/old-prints.jpg]
+    python benchmarks/old_prints.py [--val PHOTOGRAPHS] [--json docs/measured/old_prints.json]
+        [--sheet docs/old-prints.jpg]
 
 The figures are mean chroma (CIE ab) of the area that is to stay neutral, and of faded prints as a share of the fresh
-print's.
+print's. --val: what the rules cost on colour photographs, both halves, with paired intervals.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import skimage.data
@@ -23,7 +25,10 @@ from skimage.transform import resize
 from sklearn.datasets import load_sample_image
 
 from photochrom.colorizer import Colorizer, load
+from photochrom.evaluation.colour import SIDE, ColourTally, rebalancing
+from photochrom.evaluation.photographs import list_photographs, read_crop, take_half
 from photochrom.evaluation.picture_sheet import picture_sheet, write_sheet
+from photochrom.evaluation.systems import ModelSystem, upsample
 from photochrom.merge import AbMap, PageMerger
 from photochrom.photo.reading import resampled_lightness
 
@@ -34,7 +39,7 @@ Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Case:
     """A print [H, W], the area of it that is to stay neutral (None: its chroma is compared with the fresh one's)."""
 
@@ -148,13 +153,45 @@ def chroma(picture: NDArray[np.uint8], where: Mask | None = None) -> float:
     return float(values.mean() if where is None else values[where].mean())
 
 
+class Unrestrained(ModelSystem):
+    """The model without the rules of plain_areas."""
+
+    def _predict(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        height, width = rgb.shape[:2]
+        rows, columns = self.colorizer.network_size(height, width)
+        ab = self.colorizer.predict_ab(resampled_lightness(rgb, rows, columns))
+        stride = self.colorizer.info.stride
+        return upsample(np.moveaxis(ab, 0, -1), height, width, rows / stride, columns / stride)
+
+
+def cost(colorizer: Colorizer, folder: Path, half: str) -> dict[str, Any]:
+    """gain@1 and plain AuC of a half of the photographs, before and after, and the difference with its interval."""
+    photographs = [read_crop(path, SIDE) for path in take_half(list_photographs(folder), half)]
+    weights = rebalancing(photographs)
+    before, after = (
+        ColourTally.of(((photograph, system.ab(photograph)) for photograph in photographs), weights)
+        for system in (Unrestrained("before", colorizer), ModelSystem("after", colorizer))
+    )
+    difference = after.minus(before)
+    return {
+        name: {
+            "before": getattr(before.scores(), name).value,
+            "after": getattr(after.scores(), name).value,
+            "difference": dataclasses.asdict(difference[name]),
+        }
+        for name in ("gain_at_1", "auc")
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--val", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
     colorizer = load()
-    figures, rows = {}, []
+    figures: dict[str, Any] = {}
+    rows = []
     for case in cases():
         before = coloured(colorizer, case.picture, rules=False)
         after = coloured(colorizer, case.picture, case.levels)
@@ -165,6 +202,9 @@ def main() -> None:
         figures[case.name] = {"measure": "chroma" if case.fresh is None else "share of the fresh chroma", **found}
         print(f"{case.name}: {found['before']:.2f} -> {found['after']:.2f}", flush=True)
         rows.append([np.repeat(case.picture[..., None], 3, 2), before, after])
+    for half in ("even", "odd") if options.val else ():
+        figures[f"val, {half} half"] = cost(colorizer, options.val, half)
+        print(half, json.dumps(figures[f"val, {half} half"]))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
     if options.sheet:
