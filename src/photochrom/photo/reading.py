@@ -17,11 +17,13 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from ..errors import MissingPhotoError, TooLargeError, UnreadablePhotoError
+from ..errors import MissingPhotoError, PhotochromError, TooLargeError, UnreadablePhotoError
 from ..merge import Samples, lightness_of
 from .camera_raw import refuse_raw
+from .decoded import Decoder, decoder, header_of, image_of
 from .exif import read_tiff
 from .formats import FORMATS, HEAD_BYTES, sniffed
+from .read_errors import DECODING_ERRORS, unreadable
 from .srgb import to_srgb
 from .tiff_file import Directory
 from .tiff_page import CIELAB, TiffPage, photographs
@@ -100,11 +102,16 @@ class Photo:
         self._loader = FORMATS[format].loader
         self._paged = FORMATS[format].has_pages or FORMATS[format].animates
         self.notes: list[str] = []
+        self._decoder = self._opened_decoder(max_pixels)
         self._facts = self._tiff_facts(max_pixels)
         numbers = photographs(name, self._facts)
         self.passed_on = [number for number in range(len(self._facts)) if number not in set(numbers)]
         with self.reading():
-            header = self.header = self._load_number(numbers[0] if numbers else 0)
+            if self._decoder is not None:
+                header = header_of(self._decoder)
+            else:
+                header = self._load_number(numbers[0] if numbers else 0)
+            self.header = header
             if numbers:
                 self.is_animation = False
                 self.pages = [Page.of(header, numbers[0], self._facts[numbers[0]])]
@@ -124,6 +131,16 @@ class Photo:
         if width * height > max_pixels:
             expected = f"expected at most {max_pixels} pixels; raise --max-pixels if you trust the file"
             raise TooLargeError(self.name, f"{width} x {height} pixels", expected)
+
+    def _opened_decoder(self, max_pixels: int) -> Decoder | None:
+        """The decoder of a format that libvips does not read, its size checked."""
+        if FORMATS[self.format].loader:
+            return None
+        with self.reading():
+            found = decoder(self.format, self.source)
+        self._check_size(found.width, found.height, max_pixels)
+        self.notes += found.notes
+        return found
 
     def _tiff_facts(self, max_pixels: int) -> list[TiffPage]:
         """What a TIFF's pages say of themselves; refused is what cannot be read, and noted what is left out."""
@@ -175,6 +192,8 @@ class Photo:
         return self._load_number(self.pages[page].number or page, n, sequential, **options)
 
     def _load_number(self, number: int, n: int = 1, sequential: bool = True, **options: Any) -> pyvips.Image:
+        if self._decoder is not None:
+            return image_of(self._decoder)
         if self._paged:
             options |= {"page": number, "n": n}
         source = self._libvips_source()
@@ -285,7 +304,7 @@ def _orientation(image: pyvips.Image) -> int:
 
 
 class Reading:
-    """Turns libvips' errors into UnreadablePhotoError, without its repeated lines."""
+    """Turns the decoders' errors into UnreadablePhotoError that says what is at fault: see `unreadable`."""
 
     def __init__(self, name: object) -> None:
         self.name = name
@@ -294,9 +313,5 @@ class Reading:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, pyvips.Error):
-            lines = [line.strip() for line in str(error.detail or error.message).splitlines() if line.strip()]
-            found = "; ".join(dict.fromkeys(lines)) or "damaged"
-            raise UnreadablePhotoError(
-                self.name, f"damaged or cut short ({found})", "expected a whole photograph"
-            ) from error
+        if isinstance(error, DECODING_ERRORS) and not isinstance(error, PhotochromError):
+            raise unreadable(self.name, error) from error
