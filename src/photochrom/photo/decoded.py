@@ -19,6 +19,14 @@ from numpy.typing import NDArray
 Decoded = NDArray[np.uint8] | NDArray[np.uint16]
 
 
+class DecodeError(Exception):
+    """The file is damaged, as the library that decodes it says."""
+
+
+# What pi-heif, Pillow and the reader of Netpbm raise for damaged files; Pillow a SyntaxError for a damaged header.
+_DAMAGE = (ValueError, OSError, SyntaxError, EOFError, RuntimeError, IndexError, KeyError, struct.error)
+
+
 class Decoder(Protocol):
     """A photograph whose header has been read. width, height: upright; bands: 1 to 4; bits: 8 or 16."""
 
@@ -45,7 +53,14 @@ class Metadata:
 
 
 def decoder(format: str, source: Path | bytes) -> Decoder:
-    """Read the header. Raises ValueError, OSError or SyntaxError where it is damaged."""
+    """Read the header. Raises DecodeError where it is damaged."""
+    try:
+        return _decoder(format, source)
+    except _DAMAGE as error:
+        raise DecodeError(str(error) or type(error).__name__) from error
+
+
+def _decoder(format: str, source: Path | bytes) -> Decoder:
     if format == "heic":
         from .heif import Heif
 
@@ -71,8 +86,11 @@ def header_of(found: Decoder) -> pyvips.Image:
 
 
 def image_of(found: Decoder) -> pyvips.Image:
-    """The photograph, decoded. Raises as `decode`."""
-    samples = np.ascontiguousarray(found.decode())
+    """The photograph, decoded. Raises DecodeError where it is damaged."""
+    try:
+        samples = np.ascontiguousarray(found.decode())
+    except _DAMAGE as error:
+        raise DecodeError(str(error) or type(error).__name__) from error
     kind = "uchar" if samples.dtype == np.uint8 else "ushort"
     image = pyvips.Image.new_from_memory(samples.data, found.width, found.height, found.bands, kind)
     return _described(image, found)

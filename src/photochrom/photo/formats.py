@@ -11,15 +11,15 @@ from pathlib import Path
 
 from ..errors import SettingError, UnreadablePhotoError
 from .camera_raw import refuse_raw_head
+from .other_formats import refusal
 
 HEAD_BYTES = 64  # enough of a file to tell its format
 
 
 @dataclass(frozen=True)
 class Format:
-    """name: as in `--format` and reports; suffix: of new files; loader, saver: libvips operations (loader empty: `decoded`
-    reads it; saver None: libvips
-    has no encoder, `written_as` takes its place); max_bits: per sample; max_side: pixels; has_alpha; has_pages: of
+    """name: as in `--format` and reports; suffix: of new files; loader, saver: libvips operations (loader
+    empty: `decoded` reads it; saver None: libvips has no encoder, `written_as` takes its place); max_bits: per sample; max_side: pixels; has_alpha; has_pages: of
     any size each; animates: frames of one size.
     """
 
@@ -97,17 +97,7 @@ def sniffed(name: object, head: bytes) -> str:
     found = sniff(head)
     if found is not None:
         return found
-    expected = "expected a JPEG, PNG, TIFF, WebP, GIF, AVIF or HEIC photograph"
-    if not head:
-        raise UnreadablePhotoError(name, "the file is empty (0 bytes)", expected)
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith(b"%pdf"):
-        raise UnreadablePhotoError(name, "a PDF document", expected)
-    if text.startswith((b"<svg", b"<?xml", b"<!doctype svg")):
-        raise UnreadablePhotoError(name, "an SVG or XML document", expected)
-    if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
-        raise UnreadablePhotoError(name, f"a text file ({head[:24].decode('ascii')!r}...)", expected)
-    raise UnreadablePhotoError(name, f"an unknown format (it starts with {head[:8].hex(' ')})", expected)
+    raise UnreadablePhotoError(name, *refusal(head, "JPEG, PNG, TIFF, WebP, GIF, AVIF, HEIC, BMP or Netpbm"))
 
 
 def output_format(requested: str, source: str, target: Path | None = None) -> str:

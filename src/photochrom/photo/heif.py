@@ -22,7 +22,8 @@ class Heif:
         import pi_heif
 
         file = pi_heif.open_heif(opened(source), convert_hdr_to_8bit=False)
-        image: Any = self._image = file[file.primary_index]
+        image: Any = file[file.primary_index]
+        self._image = image
         self.width, self.height = image.size
         mode, _, deep = image.mode.partition(";")
         self.bands, self.bits = _BANDS[mode], 16 if deep else 8

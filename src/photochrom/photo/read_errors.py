@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-import struct
 import tempfile
 from pathlib import Path
 
 import pyvips
 
 from ..errors import UnreadablePhotoError
+from .decoded import DecodeError
 
-DECODING_ERRORS = (pyvips.Error, ValueError, OSError, SyntaxError, EOFError, RuntimeError, MemoryError, KeyError,
-                   IndexError, struct.error)  # fmt: skip
-"""What libvips, libheif, Pillow and the readers here raise."""
+DECODING_ERRORS = (pyvips.Error, DecodeError, MemoryError)
+"""What decoding raises."""
 
 _MEMORY = ("out of memory", "cannot allocate memory", "unable to allocate")
 _TEMPORARY = ("unable to create temporary file", "temporary file", ".v: ", "write failed", "unable to write")
@@ -43,7 +42,7 @@ def unreadable(name: object, error: BaseException) -> UnreadablePhotoError:
 
 def _folder() -> Path:
     """Where libvips puts temporary files: it asks only the environment."""
-    return Path(os.environ.get("TMPDIR") or ("/tmp" if os.name == "posix" else tempfile.gettempdir()))
+    return Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
 
 
 def _folder_trouble() -> str:

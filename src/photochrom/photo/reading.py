@@ -17,8 +17,9 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from ..errors import MissingPhotoError, PhotochromError, TooLargeError, UnreadablePhotoError
+from ..errors import MissingPhotoError, TooLargeError, UnreadablePhotoError
 from ..merge import Samples, lightness_of
+from . import beside, jpeg_checks, png_checks
 from .camera_raw import refuse_raw
 from .decoded import Decoder, decoder, header_of, image_of
 from .exif import read_tiff
@@ -102,6 +103,7 @@ class Photo:
         self._loader = FORMATS[format].loader
         self._paged = FORMATS[format].has_pages or FORMATS[format].animates
         self.notes: list[str] = []
+        self._lacks_end = self._checked = False
         self._decoder = self._opened_decoder(max_pixels)
         self._facts = self._tiff_facts(max_pixels)
         numbers = photographs(name, self._facts)
@@ -126,6 +128,12 @@ class Photo:
             self.subsampling = str(header.get("jpeg-chroma-subsample")) if known else ""
             self.xmp = xmp_of(header)
         self.height, self.width = self.pages[0].height, self.pages[0].width
+        self._gamma = png_checks.colours(self.source, self.notes) if format == "png" else None
+        self.notes += beside.left_out(self.source, format)
+        if format == "jpg":
+            self._lacks_end = jpeg_checks.lacks_only_its_end(self)
+            if self._lacks_end:
+                self.notes.append("its end marker is missing; nothing of the picture is")
 
     def _check_size(self, width: int, height: int, max_pixels: int) -> None:
         if width * height > max_pixels:
@@ -197,17 +205,21 @@ class Photo:
         if self._paged:
             options |= {"page": number, "n": n}
         source = self._libvips_source()
+        options.setdefault("fail_on", "error")
         if self._facts:
             fact = self._facts[number]
             options["unlimited"] = fact.backed
             if fact.photometric == CIELAB:
                 source = RawLabSource(self.source, self._tiff[0][number], self._tiff[1]).source()
         access = "sequential" if sequential else "random"
-        image = pyvips.Operation.call(self._loader, source, access=access, fail_on="error", **options)
+        image = pyvips.Operation.call(self._loader, source, access=access, **options)
         image._references.append(source)  # whose callbacks must live for as long as any image made from it
         return image
 
     def _libvips_source(self) -> pyvips.Source:
+        if self._lacks_end:
+            content = self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+            return pyvips.Source.new_from_memory(content + jpeg_checks.END)
         if isinstance(self.source, bytes):
             return pyvips.Source.new_from_memory(self.source)
         return pyvips.Source.new_from_file(os.fsencode(self.source))  # a name need not be UTF-8
@@ -215,7 +227,7 @@ class Photo:
     def _upright_srgb(self, image: pyvips.Image, page: int) -> pyvips.Image:
         if self._facts:
             image = photographic(image, self._facts[self.pages[page].number])
-        return to_srgb(image, self.name)
+        return to_srgb(image if self._gamma is None else self._gamma.applied(image), self.name)
 
     def page_header(self, page: int) -> pyvips.Image:
         """A TIFF's page as libvips loads it: its own resolution and XMP; of other formats, the only header there is."""
@@ -240,6 +252,9 @@ class Photo:
     def lightness(self, page: int, height: int, width: int) -> NDArray[np.float32]:
         """CIE L 0..100 of a page, float32 [height, width], resampled to exactly that size in sRGB."""
         with self.reading():
+            if self.format == "jpg" and not self._checked:
+                self._checked = True
+                self.notes += jpeg_checks.damage(self)
             return _resampled(self._upright_srgb(self._load_shrunk(page, height, width), page), height, width)
 
     def _load_shrunk(self, page: int, height: int, width: int) -> pyvips.Image:
@@ -313,5 +328,5 @@ class Reading:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, DECODING_ERRORS) and not isinstance(error, PhotochromError):
+        if isinstance(error, DECODING_ERRORS):
             raise unreadable(self.name, error) from error
