@@ -1,4 +1,4 @@
-"""Photographs that libvips cannot decode, decoded by another library or here: HEIC, BMP and the Netpbm formats.
+"""Photographs that libvips cannot decode, decoded by pi-heif or here: HEIC, BMP and the Netpbm formats.
 
 They are decoded whole in memory, each time their pixels are asked for, and never before their size is known.
 """
@@ -23,8 +23,12 @@ class DecodeError(Exception):
     """The file is damaged, as the library that decodes it says."""
 
 
-# What pi-heif, Pillow and the reader of Netpbm raise for damaged files; Pillow a SyntaxError for a damaged header.
-_DAMAGE = (ValueError, OSError, SyntaxError, EOFError, RuntimeError, IndexError, KeyError, struct.error)
+class MissingDecoderError(Exception):
+    """The decoder is not installed; the text says how to install it."""
+
+
+# What pi-heif and the readers of BMP and Netpbm raise for damaged files.
+_DAMAGE = (ValueError, OSError, EOFError, RuntimeError, IndexError, KeyError, struct.error)
 
 
 class Decoder(Protocol):

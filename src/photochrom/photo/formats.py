@@ -18,9 +18,9 @@ HEAD_BYTES = 64  # enough of a file to tell its format
 
 @dataclass(frozen=True)
 class Format:
-    """name: as in `--format` and reports; suffix: of new files; loader, saver: libvips operations (loader
-    empty: `decoded` reads it; saver None: libvips has no encoder, `written_as` takes its place); max_bits: per sample; max_side: pixels; has_alpha; has_pages: of
-    any size each; animates: frames of one size.
+    """name: as in `--format` and reports; suffix: of new files; loader, saver: libvips operations (loader empty:
+    `decoded` reads it; saver None: libvips has no encoder, `written_as` takes its place); max_bits: per sample;
+    max_side: pixels; has_alpha; has_pages: of any size each; animates: frames of one size.
     """
 
     name: str

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyvips
 
-from .decoded import Decoded, Metadata, opened
+from .decoded import Decoded, Metadata, MissingDecoderError, opened
 
 _BANDS = {"L": 1, "LA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
 _BT709, _DISPLAY_P3, _UNSPECIFIED = 1, 12, 2  # colour primaries of ITU-T H.273
@@ -19,8 +19,10 @@ class Heif:
     """The primary image. libheif joins its tiles and turns it upright, so EXIF's orientation is not applied again."""
 
     def __init__(self, source: Path | bytes) -> None:
-        import pi_heif
-
+        try:
+            import pi_heif
+        except ImportError as error:
+            raise MissingDecoderError("HEIC needs the decoder pi-heif: pip install 'photochrom[heic]'") from error
         file = pi_heif.open_heif(opened(source), convert_hdr_to_8bit=False)
         image: Any = file[file.primary_index]
         self._image = image

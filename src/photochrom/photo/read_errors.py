@@ -10,9 +10,9 @@ from pathlib import Path
 import pyvips
 
 from ..errors import UnreadablePhotoError
-from .decoded import DecodeError
+from .decoded import DecodeError, MissingDecoderError
 
-DECODING_ERRORS = (pyvips.Error, DecodeError, MemoryError)
+DECODING_ERRORS = (pyvips.Error, DecodeError, MissingDecoderError, MemoryError)
 """What decoding raises."""
 
 _MEMORY = ("out of memory", "cannot allocate memory", "unable to allocate")
@@ -21,6 +21,8 @@ _TEMPORARY = ("unable to create temporary file", "temporary file", ".v: ", "writ
 
 def unreadable(name: object, error: BaseException) -> UnreadablePhotoError:
     """The error to raise instead. Only what is neither memory nor the temporary folder is called damaged."""
+    if isinstance(error, MissingDecoderError):
+        return UnreadablePhotoError(name, "a HEIC photograph", str(error))
     detail = (error.detail or error.message) if isinstance(error, pyvips.Error) else error
     lines = [line.strip() for line in str(detail).splitlines() if line.strip()]
     found = "; ".join(dict.fromkeys(lines)) or type(error).__name__

@@ -103,7 +103,7 @@ class Photo:
         self._loader = FORMATS[format].loader
         self._paged = FORMATS[format].has_pages or FORMATS[format].animates
         self.notes: list[str] = []
-        self._lacks_end = self._checked = False
+        self._lacks_end = self._damage_noted = False
         self._decoder = self._opened_decoder(max_pixels)
         self._facts = self._tiff_facts(max_pixels)
         numbers = photographs(name, self._facts)
@@ -252,16 +252,25 @@ class Photo:
     def lightness(self, page: int, height: int, width: int) -> NDArray[np.float32]:
         """CIE L 0..100 of a page, float32 [height, width], resampled to exactly that size in sRGB."""
         with self.reading():
-            if self.format == "jpg" and not self._checked:
-                self._checked = True
-                self.notes += jpeg_checks.damage(self)
-            return _resampled(self._upright_srgb(self._load_shrunk(page, height, width), page), height, width)
+            try:
+                return self._lightness(page, height, width, "warning" if self.format == "jpg" else "error")
+            except pyvips.Error:
+                if self.format != "jpg":
+                    raise
+                lightness = self._lightness(page, height, width, "error")
+            if not self._damage_noted:
+                self._damage_noted = True
+                self.notes.append(jpeg_checks.damage(self))
+            return lightness
 
-    def _load_shrunk(self, page: int, height: int, width: int) -> pyvips.Image:
+    def _lightness(self, page: int, height: int, width: int, fail_on: str) -> NDArray[np.float32]:
+        return _resampled(self._upright_srgb(self._load_shrunk(page, height, width, fail_on), page), height, width)
+
+    def _load_shrunk(self, page: int, height: int, width: int, fail_on: str) -> pyvips.Image:
         """A page at least as large as asked (before it is turned upright), shrunk by its decoder where that can."""
         described = self.pages[page]
         spare = min(described.height / height, described.width / width)
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"fail_on": fail_on}
         if self.format == "jpg":
             options["shrink"] = next(factor for factor in (8, 4, 2, 1) if factor <= max(spare, 1))
         elif self.format == "webp" and spare > 1:
