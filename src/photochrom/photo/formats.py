@@ -11,15 +11,16 @@ from pathlib import Path
 
 from ..errors import SettingError, UnreadablePhotoError
 from .camera_raw import refuse_raw_head
+from .other_formats import refusal
 
 HEAD_BYTES = 64  # enough of a file to tell its format
 
 
 @dataclass(frozen=True)
 class Format:
-    """name: as in `--format` and reports; suffix: of new files; loader, saver: libvips operations (saver None: libvips
-    has no encoder, `written_as` takes its place); max_bits: per sample; max_side: pixels; has_alpha; has_pages: of
-    any size each; animates: frames of one size.
+    """name: as in `--format` and reports; suffix: of new files; loader, saver: libvips operations (loader empty:
+    `decoded` reads it; saver None: libvips has no encoder, `written_as` takes its place); max_bits: per sample;
+    max_side: pixels; has_alpha; has_pages: of any size each; animates: frames of one size.
     """
 
     name: str
@@ -43,7 +44,9 @@ FORMATS = {
         Format("webp", ".webp", "webpload_source", "webpsave", 8, 16_383, True, animates=True),
         Format("gif", ".gif", "gifload_source", "gifsave", 8, 65_535, True, animates=True),
         Format("avif", ".avif", "heifload_source", "heifsave", 8, 16_384, True),
-        Format("heic", ".jpg", "heifload_source", None, 8, 65_535, False, written_as="jpg"),
+        Format("heic", ".jpg", "", None, 8, 65_535, False, written_as="jpg"),
+        Format("bmp", ".png", "", None, 8, 2**31 - 1, True, written_as="png"),
+        Format("pnm", ".png", "", None, 16, 2**31 - 1, True, written_as="png"),
     )
 }
 WRITABLE = tuple(f.name for f in FORMATS.values() if f.saver)
@@ -51,6 +54,8 @@ WRITABLE = tuple(f.name for f in FORMATS.values() if f.saver)
 _SUFFIXES = {
     ".jpg": "jpg", ".jpeg": "jpg", ".jpe": "jpg", ".jfif": "jpg", ".png": "png", ".tif": "tiff", ".tiff": "tiff",
     ".webp": "webp", ".gif": "gif", ".avif": "avif", ".heic": "heic", ".heif": "heic",
+    ".heics": "heic", ".hif": "heic", ".bmp": "bmp", ".dib": "bmp", ".pbm": "pnm", ".pgm": "pnm", ".ppm": "pnm",
+    ".pnm": "pnm", ".pam": "pnm",
 }  # fmt: skip
 SUFFIXES = frozenset(_SUFFIXES)
 """The suffixes of photographs, lower case: what a folder is searched for."""
@@ -79,6 +84,10 @@ def sniff(head: bytes) -> str | None:
             return "avif"
         if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}:
             return "heic"
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in (12, 16, 40, 52, 56, 64, 108, 124):
+        return "bmp"
+    if head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3] in (b" ", b"\t", b"\n", b"\r", b"#"):
+        return "pnm"
     return None
 
 
@@ -88,17 +97,7 @@ def sniffed(name: object, head: bytes) -> str:
     found = sniff(head)
     if found is not None:
         return found
-    expected = "expected a JPEG, PNG, TIFF, WebP, GIF, AVIF or HEIC photograph"
-    if not head:
-        raise UnreadablePhotoError(name, "the file is empty (0 bytes)", expected)
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith(b"%pdf"):
-        raise UnreadablePhotoError(name, "a PDF document", expected)
-    if text.startswith((b"<svg", b"<?xml", b"<!doctype svg")):
-        raise UnreadablePhotoError(name, "an SVG or XML document", expected)
-    if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
-        raise UnreadablePhotoError(name, f"a text file ({head[:24].decode('ascii')!r}...)", expected)
-    raise UnreadablePhotoError(name, f"an unknown format (it starts with {head[:8].hex(' ')})", expected)
+    raise UnreadablePhotoError(name, *refusal(head, "JPEG, PNG, TIFF, WebP, GIF, AVIF, HEIC, BMP or Netpbm"))
 
 
 def output_format(requested: str, source: str, target: Path | None = None) -> str:

@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 
 from ..errors import MissingPhotoError, TooLargeError, UnreadablePhotoError
 from ..merge import Samples, lightness_of
+from . import beside, jpeg_checks, png_checks
 from .camera_raw import refuse_raw
+from .decoded import Decoder, decoder, header_of, image_of
 from .exif import read_tiff
 from .formats import FORMATS, HEAD_BYTES, sniffed
+from .read_errors import DECODING_ERRORS, unreadable
 from .srgb import to_srgb
 from .tiff_file import Directory
 from .tiff_page import CIELAB, TiffPage, photographs
@@ -100,11 +103,17 @@ class Photo:
         self._loader = FORMATS[format].loader
         self._paged = FORMATS[format].has_pages or FORMATS[format].animates
         self.notes: list[str] = []
+        self._lacks_end = self._damage_noted = False
+        self._decoder = self._opened_decoder(max_pixels)
         self._facts = self._tiff_facts(max_pixels)
         numbers = photographs(name, self._facts)
         self.passed_on = [number for number in range(len(self._facts)) if number not in set(numbers)]
         with self.reading():
-            header = self.header = self._load_number(numbers[0] if numbers else 0)
+            if self._decoder is not None:
+                header = header_of(self._decoder)
+            else:
+                header = self._load_number(numbers[0] if numbers else 0)
+            self.header = header
             if numbers:
                 self.is_animation = False
                 self.pages = [Page.of(header, numbers[0], self._facts[numbers[0]])]
@@ -119,11 +128,27 @@ class Photo:
             self.subsampling = str(header.get("jpeg-chroma-subsample")) if known else ""
             self.xmp = xmp_of(header)
         self.height, self.width = self.pages[0].height, self.pages[0].width
+        self._gamma = png_checks.colours(self.source, self.notes) if format == "png" else None
+        self.notes += beside.left_out(self.source, format)
+        if format == "jpg":
+            self._lacks_end = jpeg_checks.lacks_only_its_end(self)
+            if self._lacks_end:
+                self.notes.append("its end marker is missing; nothing of the picture is")
 
     def _check_size(self, width: int, height: int, max_pixels: int) -> None:
         if width * height > max_pixels:
             expected = f"expected at most {max_pixels} pixels; raise --max-pixels if you trust the file"
             raise TooLargeError(self.name, f"{width} x {height} pixels", expected)
+
+    def _opened_decoder(self, max_pixels: int) -> Decoder | None:
+        """The decoder of a format that libvips does not read, its size checked."""
+        if FORMATS[self.format].loader:
+            return None
+        with self.reading():
+            found = decoder(self.format, self.source)
+        self._check_size(found.width, found.height, max_pixels)
+        self.notes += found.notes
+        return found
 
     def _tiff_facts(self, max_pixels: int) -> list[TiffPage]:
         """What a TIFF's pages say of themselves; refused is what cannot be read, and noted what is left out."""
@@ -175,20 +200,26 @@ class Photo:
         return self._load_number(self.pages[page].number or page, n, sequential, **options)
 
     def _load_number(self, number: int, n: int = 1, sequential: bool = True, **options: Any) -> pyvips.Image:
+        if self._decoder is not None:
+            return image_of(self._decoder)
         if self._paged:
             options |= {"page": number, "n": n}
         source = self._libvips_source()
+        options.setdefault("fail_on", "error")
         if self._facts:
             fact = self._facts[number]
             options["unlimited"] = fact.backed
             if fact.photometric == CIELAB:
                 source = RawLabSource(self.source, self._tiff[0][number], self._tiff[1]).source()
         access = "sequential" if sequential else "random"
-        image = pyvips.Operation.call(self._loader, source, access=access, fail_on="error", **options)
+        image = pyvips.Operation.call(self._loader, source, access=access, **options)
         image._references.append(source)  # whose callbacks must live for as long as any image made from it
         return image
 
     def _libvips_source(self) -> pyvips.Source:
+        if self._lacks_end:
+            content = self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+            return pyvips.Source.new_from_memory(content + jpeg_checks.END)
         if isinstance(self.source, bytes):
             return pyvips.Source.new_from_memory(self.source)
         return pyvips.Source.new_from_file(os.fsencode(self.source))  # a name need not be UTF-8
@@ -196,7 +227,7 @@ class Photo:
     def _upright_srgb(self, image: pyvips.Image, page: int) -> pyvips.Image:
         if self._facts:
             image = photographic(image, self._facts[self.pages[page].number])
-        return to_srgb(image, self.name)
+        return to_srgb(image if self._gamma is None else self._gamma.applied(image), self.name)
 
     def page_header(self, page: int) -> pyvips.Image:
         """A TIFF's page as libvips loads it: its own resolution and XMP; of other formats, the only header there is."""
@@ -225,13 +256,25 @@ class Photo:
     def thumbnail(self, page: int, height: int, width: int) -> Samples:
         """A page's sRGB samples without alpha, uint8/uint16 [height, width, 1 or 3], resampled to exactly that size."""
         with self.reading():
-            return _resampled(self._upright_srgb(self._load_shrunk(page, height, width), page), height, width)
+            try:
+                return self._lightness(page, height, width, "warning" if self.format == "jpg" else "error")
+            except pyvips.Error:
+                if self.format != "jpg":
+                    raise
+                lightness = self._lightness(page, height, width, "error")
+            if not self._damage_noted:
+                self._damage_noted = True
+                self.notes.append(jpeg_checks.damage(self))
+            return lightness
 
-    def _load_shrunk(self, page: int, height: int, width: int) -> pyvips.Image:
+    def _lightness(self, page: int, height: int, width: int, fail_on: str) -> NDArray[np.float32]:
+        return _resampled(self._upright_srgb(self._load_shrunk(page, height, width, fail_on), page), height, width)
+
+    def _load_shrunk(self, page: int, height: int, width: int, fail_on: str) -> pyvips.Image:
         """A page at least as large as asked (before it is turned upright), shrunk by its decoder where that can."""
         described = self.pages[page]
         spare = min(described.height / height, described.width / width)
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"fail_on": fail_on}
         if self.format == "jpg":
             options["shrink"] = next(factor for factor in (8, 4, 2, 1) if factor <= max(spare, 1))
         elif self.format == "webp" and spare > 1:
@@ -290,7 +333,7 @@ def _orientation(image: pyvips.Image) -> int:
 
 
 class Reading:
-    """Turns libvips' errors into UnreadablePhotoError, without its repeated lines."""
+    """Turns the decoders' errors into UnreadablePhotoError that says what is at fault: see `unreadable`."""
 
     def __init__(self, name: object) -> None:
         self.name = name
@@ -299,9 +342,5 @@ class Reading:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, pyvips.Error):
-            lines = [line.strip() for line in str(error.detail or error.message).splitlines() if line.strip()]
-            found = "; ".join(dict.fromkeys(lines)) or "damaged"
-            raise UnreadablePhotoError(
-                self.name, f"damaged or cut short ({found})", "expected a whole photograph"
-            ) from error
+        if isinstance(error, DECODING_ERRORS):
+            raise unreadable(self.name, error) from error

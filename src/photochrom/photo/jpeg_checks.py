@@ -1,0 +1,58 @@
+"""What a JPEG's data say of their own damage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyvips
+
+if TYPE_CHECKING:
+    from .reading import Photo
+
+END = b"\xff\xd9"
+_TAIL = 4096  # bytes; some cameras and programs pad a file
+
+
+def lacks_only_its_end(photo: Photo) -> bool:
+    """Whether a JPEG decodes to its last pixel once the end marker is put behind it, and not without."""
+    if END in _tail(photo.source):
+        return False
+    try:
+        _decode(photo, fail_on="truncated")
+    except pyvips.Error:
+        content = photo.source if isinstance(photo.source, bytes) else photo.source.read_bytes()
+        source = pyvips.Source.new_from_memory(content + END)
+        try:
+            pyvips.Image.jpegload_source(source, access="sequential", fail_on="warning").avg()
+        except pyvips.Error:
+            return False
+        return True
+    return False
+
+
+def damage(photo: Photo) -> str:
+    """A note on where the data are damaged, for a JPEG of which libjpeg warns; the decoder goes on as well as it can."""
+    height = photo.header.height
+    image = photo.load(fail_on="warning")
+    good, region = 0, pyvips.Region.new(image)
+    try:
+        for top in range(0, height, 8):
+            region.fetch(0, top, image.width, min(8, height - top))
+            good = min(top + 8, height)
+    except pyvips.Error:
+        pass
+    share = max(1, round(100 * (height - good) / height))
+    return f"its data are damaged: from row {good} of {height} on, up to {share}% of the picture may be wrong"
+
+
+def _decode(photo: Photo, **options: object) -> None:
+    photo.load(**options).avg()
+
+
+def _tail(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[-_TAIL:]
+    with source.open("rb") as file:
+        file.seek(max(0, file.seek(0, 2) - _TAIL))
+        return file.read()
