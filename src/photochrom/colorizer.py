@@ -6,24 +6,34 @@
 
 from __future__ import annotations
 
-import math
+import os
 import threading
 import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import IO, TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .ab_bins import CENTRES, Q
 from .contrast import widened
-from .errors import ModelError, SettingError, UnreadablePhotoError
+from .errors import ModelError, SettingError
 from .merge import AbMap, PageMerger, Samples
 from .models import SIDE_MULTIPLE, ModelInfo, open_session
+from .options import (
+    Decode,
+    checked_count,
+    checked_decode,
+    checked_quality,
+    checked_saturation,
+    checked_temperature,
+)
 from .photo.formats import output_format
+from .photo.inputs import array_content, as_source, checked_array
 from .photo.metadata import Mark
+from .photo.outputs import as_target, check_own_output, write_to
 from .photo.reading import MAX_PIXELS, Photo, open_photo, resampled_lightness
 from .photo.writing import Settings, encode_photo, notes, write_photo
 from .version import __version__
@@ -31,8 +41,9 @@ from .version import __version__
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Decode = Literal["annealed-mean", "mean", "mode"]
-DECODES = ("annealed-mean", "mean", "mode")
+Photograph = Any
+"""A str or PathLike (a file's path), bytes-like (a file's content), binary file object, Pillow image or sRGB array."""
+Target = str | os.PathLike[str] | IO[bytes]
 MAX_ASPECT = 4  # the network's long side in native sizes, so that a panorama stays bounded
 MODE_TEMPERATURE = 1e-3  # for models without probabilities: so cold that the annealed mean is the mode
 QUALITY = 92
@@ -57,10 +68,9 @@ def load(model: str | Path = "lite", *, threads: int | None = None, max_pixels: 
 
     max_pixels: a larger photograph is refused. Raises ModelError, SettingError.
     """
-    if threads is not None and threads < 1:
-        raise SettingError(f"threads is {threads}; expected at least 1")
-    if max_pixels < 1:
-        raise SettingError(f"max_pixels is {max_pixels}; expected at least 1")
+    if threads is not None:
+        checked_count("threads", threads)
+    checked_count("max_pixels", max_pixels)
     session, info = open_session(model, threads)
     return Colorizer(session, info, max_pixels, threads)
 
@@ -71,7 +81,7 @@ def _default() -> Colorizer:
 
 
 def colorize(
-    photo: str | Path | Samples,
+    photo: Photograph,
     *,
     temperature: float | None = None,
     decode: Decode = "annealed-mean",
@@ -157,7 +167,7 @@ class Colorizer:
 
     def colorize(
         self,
-        photo: str | Path | Samples,
+        photo: Photograph,
         *,
         temperature: float | None = None,
         decode: Decode = "annealed-mean",
@@ -165,16 +175,17 @@ class Colorizer:
     ) -> Samples:
         """A coloured copy, [H, W, 3] or with alpha [H, W, 4], of the input's own depth.
 
-        photo: a file's path (its first page), or an sRGB array uint8/uint16 [H, W], [H, W, 1], [H, W, 3] or, with
-        alpha, [H, W, 2 or 4]. Of a colour photograph the lightness is used. Raises PhotoError, SettingError.
+        photo: a file's path, content or binary file object (its first page), a Pillow image, or an sRGB array
+        uint8/uint16 [H, W], [H, W, 1], [H, W, 3] or, with alpha, [H, W, 2 or 4]. Of a colour photograph the lightness is used. Raises PhotoError, SettingError.
         """
         self._check(temperature, decode, saturation)
-        if isinstance(photo, str | Path):
-            opened = open_photo(Path(photo), max_pixels=self._max_pixels)
+        if not _is_array(photo):
+            source, name = as_source(photo)
+            opened = open_photo(source, name=name, max_pixels=self._max_pixels)
             colours = self._colours(opened, 0, temperature, decode)
             pixels = opened.array()
         else:
-            pixels = _checked_array(photo)
+            pixels = checked_array(photo)
             colours = self._array_colours(pixels, temperature, decode)
         height, width = pixels.shape[:2]
         merger = PageMerger(colours, height, width, 8 * pixels.dtype.itemsize, saturation)
@@ -182,22 +193,23 @@ class Colorizer:
 
     @overload
     def colorize_file(
-        self, source: str | Path | bytes, target: None, *, name: str | None = None, temperature: float | None = None,
+        self, source: Photograph, target: None = None, *, name: str | None = None, temperature: float | None = None,
         decode: Decode = "annealed-mean", saturation: float = 1.0, format: str = "same", quality: int = QUALITY,
-        overwrite: bool = False,
-    ) -> bytes: ...  # fmt: skip
+        overwrite: bool = False, in_place: bool = False, keep_times: bool = False,
+    ) -> bytes | Report: ...  # fmt: skip
 
     @overload
     def colorize_file(
-        self, source: str | Path | bytes, target: str | Path, *, name: str | None = None,
+        self, source: Photograph, target: Target, *, name: str | None = None,
         temperature: float | None = None, decode: Decode = "annealed-mean", saturation: float = 1.0,
         format: str = "same", quality: int = QUALITY, overwrite: bool = False,
+        in_place: bool = False, keep_times: bool = False,
     ) -> Report: ...  # fmt: skip
 
     def colorize_file(
         self,
-        source: str | Path | bytes,
-        target: str | Path | None,
+        source: Photograph,
+        target: Target | None = None,
         *,
         name: str | None = None,
         temperature: float | None = None,
@@ -206,31 +218,44 @@ class Colorizer:
         format: str = "same",
         quality: int = QUALITY,
         overwrite: bool = False,
+        in_place: bool = False,
+        keep_times: bool = False,
     ) -> Report | bytes:
         """Colour every page of a photograph file, keeping its depth, metadata, alpha and resolution, in bounded memory.
 
-        source: a path, or a file's content; target: a path, written whole or not at all, or None to get the content
-        back; name: what to call the source in errors; saturation: 0 (grey) upwards, scales the colours; format: "same"
+        source: a path, a file's content, a binary file object, a Pillow image or an sRGB array; target: a path, written
+        whole or not at all, a binary file object, or None to get the content back; name: what to call the source in errors; saturation: 0 (grey) to 10, scales the colours; format: "same"
         or "jpg", "png", "tiff", "webp", "gif", "avif"; quality: 1..100, of lossy formats. An existing target is
-        refused unless `overwrite`. Raises SettingError, MissingPhotoError, UnreadablePhotoError, TooLargeError,
+        refused unless `overwrite`, and the source itself also then: `in_place` (target None or the source) replaces it,
+        in its own format. keep_times: the target gets the source's time of change. The target is no more readable than
+        the source, and than a file that it replaces. Raises SettingError, MissingPhotoError, UnreadablePhotoError, TooLargeError,
         OutputError.
         """
         started = time.perf_counter()
         self._check(temperature, decode, saturation)
-        if not 1 <= quality <= 100:
-            raise SettingError(f"quality is {quality}; expected 1..100")
-        source = Path(source) if isinstance(source, str) else source
-        target = Path(target) if isinstance(target, str) else target
-        photo = open_photo(source, name=name, max_pixels=self._max_pixels)
+        checked_quality(quality)
+        if not isinstance(format, str):
+            raise SettingError(f"format is {format!r}; expected a name such as 'png'")
+        content, name = (array_content(source), name or "array") if _is_array(source) else as_source(source, name)
+        goal, stream = as_target(target)
+        if in_place and goal is None and stream is None and isinstance(content, Path):
+            goal = content
+        goal = check_own_output(content, goal, in_place=in_place)
+        photo = open_photo(content, name=name, max_pixels=self._max_pixels)
+        if in_place and output_format(format, photo.format, goal) != photo.format:
+            raise SettingError(f"{name}: in place a photograph keeps its format, {photo.format}; give another target")
         mark = Mark(__version__, self.info.name, self._temperature(temperature, decode))
-        settings = Settings(output_format(format, photo.format, target), quality, saturation, mark)
+        settings = Settings(output_format(format, photo.format, goal), quality, saturation, mark)
 
         def colours(page: int) -> AbMap:
             return self._colours(photo, page, temperature, decode)
 
-        if target is None:
+        if goal is None and stream is None:
             return encode_photo(photo, colours, settings)
-        write_photo(photo, colours, target, settings, overwrite=overwrite)
+        if stream is not None:
+            write_to(stream, encode_photo(photo, colours, settings), goal)
+        elif goal is not None:
+            write_photo(photo, colours, goal, settings, overwrite=overwrite or in_place, keep_times=keep_times)
         return Report(
             width=photo.width,
             height=photo.height,
@@ -267,10 +292,8 @@ class Colorizer:
 
     def _temperature(self, temperature: float | None, decode: Decode) -> float:
         """The temperature to run the graph at; SettingError for one that is not a finite number above 0."""
-        if decode not in DECODES:
-            raise SettingError(f"decode is {decode!r}; expected {', '.join(DECODES)}")
-        if temperature is not None and not (math.isfinite(temperature) and temperature > 0):
-            raise SettingError(f"temperature is {temperature}; expected a finite number above 0")
+        checked_decode(decode)
+        checked_temperature(temperature)
         if decode == "mean":
             return 1.0
         if decode == "mode":
@@ -279,16 +302,8 @@ class Colorizer:
 
     def _check(self, temperature: float | None, decode: Decode, saturation: float) -> None:
         self._temperature(temperature, decode)
-        if not (math.isfinite(saturation) and saturation >= 0):
-            raise SettingError(f"saturation is {saturation}; expected a finite number, 0 or above")
+        checked_saturation(saturation)
 
 
-def _checked_array(photo: Samples) -> Samples:
-    """An array photograph as [H, W, bands]; UnreadablePhotoError for another type or shape."""
-    if not isinstance(photo, np.ndarray) or photo.dtype not in (np.uint8, np.uint16):
-        kind = getattr(photo, "dtype", type(photo).__name__)
-        raise UnreadablePhotoError("array", f"of type {kind}", "expected a numpy array of uint8 or uint16")
-    pixels = photo[:, :, None] if photo.ndim == 2 else photo
-    if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4 or pixels.size == 0:
-        raise UnreadablePhotoError("array", f"of shape {photo.shape}", "expected [H, W] or [H, W, 1 to 4]")
-    return pixels
+def _is_array(photo: object) -> bool:
+    return hasattr(photo, "dtype") and not hasattr(photo, "read")

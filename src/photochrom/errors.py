@@ -51,6 +51,10 @@ class OutputError(PhotoError):
     """The coloured photograph could not be written: it exists already, the folder is not writable, the disk is full."""
 
 
+class ExistingOutputError(OutputError):
+    """The output's name is taken, and nobody asked to replace it."""
+
+
 class ModelError(PhotochromError):
     """A model is unknown, damaged, or does not keep the graph contract."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import signal
 import sys
@@ -17,7 +16,8 @@ import typer
 
 from ..atomic_file import remove_open_parts, remove_stale_parts
 from ..errors import OutputError, SettingError
-from ..jobs import Outcome, Settings, Status, colour, examine, run_jobs
+from ..jobs import Outcome, Settings, Status, colour, examine, made_by_photochrom, run_jobs
+from ..options import MAX_SATURATION, checked_temperature
 from ..plan import Job, Plan, make_plan
 from .progress import Reporter
 
@@ -36,18 +36,22 @@ class _Format(StrEnum):
     JPG = "jpg"
     PNG = "png"
     TIFF = "tiff"
+    JPEG = "jpeg"
+    TIF = "tif"
     WEBP = "webp"
 
 
 def _positive(value: float | None) -> float | None:
-    if value is not None and not (math.isfinite(value) and value > 0):
-        raise typer.BadParameter(f"found {value}; expected a finite number above 0, such as 0.5")
+    try:
+        checked_temperature(value)
+    except SettingError as error:
+        raise typer.BadParameter(str(error)) from error
     return value
 
 
-def _not_negative(value: float) -> float:
-    if not (math.isfinite(value) and value >= 0):
-        raise typer.BadParameter(f"found {value}; expected a finite number, 0 (grey) or more")
+def _saturation(value: float) -> float:
+    if not 0 <= value <= MAX_SATURATION:
+        raise typer.BadParameter(f"found {value}; expected 0 (grey) to {MAX_SATURATION}")
     return value
 
 
@@ -77,18 +81,25 @@ def colorize(
     decode: Annotated[
         _Decode, typer.Option(help="How one colour comes out of the likely ones.")
     ] = _Decode.ANNEALED_MEAN,
-    saturation: Annotated[float, typer.Option(callback=_not_negative, help="Factor on the chroma; 0 is grey.")] = 1.0,
+    saturation: Annotated[float, typer.Option(callback=_saturation, help="Factor on the chroma; 0 is grey.")] = 1.0,
     format: Annotated[
         _Format, typer.Option(case_sensitive=False, help="Of the output; same as the input's.")
     ] = _Format.SAME,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG, WebP and AVIF.")] = 92,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Pass over outputs that exist.")] = False,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Replace the photographs themselves by coloured ones (no way back).")
+    ] = False,
+    keep_times: Annotated[
+        bool, typer.Option("--keep-times", help="Give outputs their inputs' time of change.")
+    ] = False,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger photographs.")] = 500_000_000,
     jobs: Annotated[int, typer.Option(min=1, max=256, metavar="N", help="Photographs at a time.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a photograph on stdout.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors and notes.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an unexpected error arose.")] = False,
 ) -> None:
     """Colour photographs.
 
@@ -101,9 +112,17 @@ def colorize(
         raise SettingError("--overwrite and --skip-existing exclude each other; give one of them")
     if temperature is not None and decode is not _Decode.ANNEALED_MEAN:
         raise SettingError(f"--temperature belongs to --decode annealed-mean; leave it out with --decode {decode}")
-    from ..photo.metadata import is_marked
-
-    plan = make_plan(inputs, output, recursive=recursive, format=format, overwrite=overwrite, is_marked=is_marked)
+    if in_place and (overwrite or skip_existing):
+        raise SettingError("--in-place excludes --overwrite and --skip-existing; give one of them")
+    plan = make_plan(
+        inputs,
+        output,
+        recursive=recursive,
+        format=format,
+        overwrite=overwrite,
+        in_place=in_place,
+        is_marked=made_by_photochrom,
+    )
     to_stdout = any(job.target is None for job in plan.jobs)
     if to_stdout and as_json:
         raise SettingError("--json and the photograph would both go to stdout; give -o FILE, or leave --json out")
@@ -111,10 +130,11 @@ def colorize(
         raise SettingError("the photograph would go to a terminal; give -o FILE, or pipe stdout somewhere")
 
     settings = Settings(temperature, cast("Decode", decode.value), saturation, quality, overwrite, skip_existing)
+    settings = replace(settings, in_place=in_place, keep_times=keep_times)
     if dry_run:
-        code = _dry_run(plan, settings, Reporter(total=0, as_json=as_json, quiet=quiet), model, max_pixels)
+        code = _dry_run(plan, settings, Reporter(total=0, as_json=as_json, quiet=quiet, debug=debug), model, max_pixels)
     else:
-        with Reporter(total=len(plan.jobs), as_json=as_json, quiet=quiet) as reporter:
+        with Reporter(total=len(plan.jobs), as_json=as_json, quiet=quiet, debug=debug) as reporter:
             code = _run(plan, settings, reporter, model, max_pixels, jobs)
     raise typer.Exit(code)
 

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 class Reporter:
     """A bar on a terminal, else a line a photograph; errors and notes always; JSON lines where asked for.
 
-    total: how many photographs are to come.
+    total: how many photographs are to come; debug: show where in the program an unexpected error arose.
     """
 
-    def __init__(self, *, total: int, as_json: bool, quiet: bool) -> None:
+    def __init__(self, *, total: int, as_json: bool, quiet: bool, debug: bool = False) -> None:
         self.count: Counter[Status] = Counter()
         self._total = total
         self._as_json = as_json
         self._quiet = quiet
+        self._debug = debug
         self._bar: Progress | None = None
         self._wants_bar = total > 1 and not quiet and sys.stderr.isatty()
         self._started = time.perf_counter()
@@ -76,6 +77,8 @@ class Reporter:
         name, target, report = outcome.job.name, outcome.job.output, outcome.report
         if outcome.status is Status.FAILED:
             self._say(f"Error: {outcome.error}", important=True)
+            if self._debug and outcome.trace is not None:
+                self._say(outcome.trace, important=True)
         elif self._bar is None:
             facts = "" if report is None else f" ({report.width} x {report.height}, {report.seconds:.2f} s)"
             self._say(
