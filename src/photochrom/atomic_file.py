@@ -123,7 +123,9 @@ def _exists(target: Path) -> OutputError:
 def part_file(target: Path, overwrite: bool = False, like: Sequence[os.stat_result] = ()) -> Iterator[Path]:
     """A new empty file beside `target` to write to; on leaving without an error it becomes `target`, whole and synced.
 
-    like: files whose permissions it must not exceed. Raises OutputError if the target exists and `overwrite` is False (also when it appears meanwhile), the folder is
+    like: files whose permissions it must not exceed.
+
+    Raises OutputError if the target exists and `overwrite` is False (also when it appears meanwhile), the folder is
     missing or not writable, or the disk is full. Whatever goes wrong, no part file stays and the target is untouched.
     """
     refuse_existing(target, overwrite)
