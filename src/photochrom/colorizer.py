@@ -176,7 +176,8 @@ class Colorizer:
         """A coloured copy, [H, W, 3] or with alpha [H, W, 4], of the input's own depth.
 
         photo: a file's path, content or binary file object (its first page), a Pillow image, or an sRGB array
-        uint8/uint16 [H, W], [H, W, 1], [H, W, 3] or, with alpha, [H, W, 2 or 4]. Of a colour photograph the lightness is used. Raises PhotoError, SettingError.
+        uint8/uint16 [H, W], [H, W, 1], [H, W, 3] or, with alpha, [H, W, 2 or 4]. Of a colour photograph the lightness is
+        used. Raises PhotoError, SettingError.
         """
         self._check(temperature, decode, saturation)
         if not _is_array(photo):
@@ -195,16 +196,23 @@ class Colorizer:
     def colorize_file(
         self, source: Photograph, target: None = None, *, name: str | None = None, temperature: float | None = None,
         decode: Decode = "annealed-mean", saturation: float = 1.0, format: str = "same", quality: int = QUALITY,
-        overwrite: bool = False, in_place: bool = False, keep_times: bool = False,
-    ) -> bytes | Report: ...  # fmt: skip
+        overwrite: bool = False, keep_times: bool = False,
+    ) -> bytes: ...  # fmt: skip
 
     @overload
     def colorize_file(
-        self, source: Photograph, target: Target, *, name: str | None = None,
-        temperature: float | None = None, decode: Decode = "annealed-mean", saturation: float = 1.0,
-        format: str = "same", quality: int = QUALITY, overwrite: bool = False,
-        in_place: bool = False, keep_times: bool = False,
+        self, source: Photograph, target: Target, *, name: str | None = None, temperature: float | None = None,
+        decode: Decode = "annealed-mean", saturation: float = 1.0, format: str = "same", quality: int = QUALITY,
+        overwrite: bool = False, in_place: bool = False, keep_times: bool = False,
     ) -> Report: ...  # fmt: skip
+
+    @overload
+    def colorize_file(
+        self, source: Photograph, target: Target | None = None, *, name: str | None = None,
+        temperature: float | None = None,
+        decode: Decode = "annealed-mean", saturation: float = 1.0, format: str = "same", quality: int = QUALITY,
+        overwrite: bool = False, in_place: bool = False, keep_times: bool = False,
+    ) -> Report | bytes: ...  # fmt: skip
 
     def colorize_file(
         self,
@@ -224,12 +232,12 @@ class Colorizer:
         """Colour every page of a photograph file, keeping its depth, metadata, alpha and resolution, in bounded memory.
 
         source: a path, a file's content, a binary file object, a Pillow image or an sRGB array; target: a path, written
-        whole or not at all, a binary file object, or None to get the content back; name: what to call the source in errors; saturation: 0 (grey) to 10, scales the colours; format: "same"
-        or "jpg", "png", "tiff", "webp", "gif", "avif"; quality: 1..100, of lossy formats. An existing target is
-        refused unless `overwrite`, and the source itself also then: `in_place` (target None or the source) replaces it,
-        in its own format. keep_times: the target gets the source's time of change. The target is no more readable than
-        the source, and than a file that it replaces. Raises SettingError, MissingPhotoError, UnreadablePhotoError, TooLargeError,
-        OutputError.
+        whole or not at all, a binary file object, or None to get the content back; name: what to call the source in
+        errors; saturation: 0 (grey) to 10, scales the colours; format: "same" or "jpg", "png", "tiff", "webp", "gif",
+        "avif"; quality: 1..100, of lossy formats. An existing target is refused unless `overwrite`, and the source
+        itself also then: `in_place` (target None or the source) replaces it, in its own format. keep_times: the target
+        gets the source's time of change. The target is no more readable than the source, and than a file that it
+        replaces. Raises SettingError, MissingPhotoError, UnreadablePhotoError, TooLargeError, OutputError.
         """
         started = time.perf_counter()
         self._check(temperature, decode, saturation)

@@ -107,6 +107,7 @@ def examine(job: Job, settings: Settings, max_pixels: int) -> Outcome:
     """What `colour` would come to, as far as the headers tell."""
     from .photo.formats import output_format
     from .photo.inputs import check_special
+    from .photo.outputs import check_own_output
     from .photo.reading import open_photo
     from .photo.writing import check_sizes
 
@@ -116,6 +117,7 @@ def examine(job: Job, settings: Settings, max_pixels: int) -> Outcome:
             return outcome
         if job.source is not None and not check_special(job.source, job.name):  # a pipe can be read only once
             photo = open_photo(job.source, max_pixels=max_pixels)
+            check_own_output(job.source, job.target, in_place=settings.in_place)
             check_sizes(photo, output_format(job.format, photo.format, job.target))
     except PhotochromError as error:
         return Outcome(job, Status.FAILED, error=str(error))

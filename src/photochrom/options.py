@@ -1,4 +1,4 @@
-"""What may be asked of a colouring: the ranges of its options, checked in one place for the command line and the API."""
+"""What may be asked of a colouring: the ranges of its options, for the command line and the API alike."""
 
 from __future__ import annotations
 

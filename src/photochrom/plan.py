@@ -8,8 +8,8 @@ The rules (they are also in docs and `photochrom colorize --help`):
   any other output is the file itself; `-` is stdout;
 - no two inputs share an output, and no output is an input: the inputs of which that would come true are refused, and
   the others are done;
-- a search through folders and patterns passes over hidden files and what file servers and systems put beside photographs
-  (`@eaDir`, `#recycle`, ...); an input that is named is taken, whatever its name.
+- a search through folders and patterns passes over hidden files and what file servers and systems put beside
+  photographs (`@eaDir`, `#recycle`, ...); an input that is named is taken, whatever its name.
 """
 
 from __future__ import annotations
@@ -144,9 +144,9 @@ def make_plan(
     if not in_place:
         _settle_roles(plan, sources, key_of, overwrite, is_marked)
         _settle_clashes(plan, key_of, is_marked)
-    if wrong := [error for error in plan.refused if isinstance(error, _Senseless)]:
-        if not plan.jobs and len(wrong) == len(plan.refused):
-            raise SettingError("\n  ".join(map(str, wrong[:_SHOWN])))
+    wrong = [error for error in plan.refused if isinstance(error, _Senseless)]
+    if wrong and not plan.jobs and len(wrong) == len(plan.refused):
+        raise SettingError("\n  ".join(map(str, wrong[:_SHOWN])))
     return plan
 
 

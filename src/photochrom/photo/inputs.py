@@ -44,8 +44,8 @@ def as_source(photo: object, name: object = None) -> tuple[Path | bytes, str]:
             raise UnreadablePhotoError(called, f"gives {type(content).__name__}", "expected a file opened as binary")
         return bytes(content), str(called)
     raise UnreadablePhotoError(
-        type(photo).__name__ if name is None else name,
-        f"a {type(photo).__name__} is no photograph",
+        "photograph" if name is None else name,
+        f"of type {type(photo).__name__}",
         "expected a path, bytes, a binary file object, a Pillow image or a numpy array",
     )
 
