@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from photochrom.atomic_file import STALE_AFTER, part_file, remove_stale_parts
+from photochrom.atomic_file import part_file, remove_stale_parts
 from photochrom.colorizer import Colorizer
 from photochrom.errors import OutputError
 
@@ -218,53 +218,102 @@ colorizer.colorize_file(Path({str(tmp_path / "in.png")!r}), Path({str(tmp_path /
     assert [p.name for p in tmp_path.iterdir()] == ["in.png"]
 
 
-def broken(error: int) -> Callable[..., None]:
-    def call(*args: object, **options: object) -> None:
-        raise OSError(error, os.strerror(error))
+@pytest.mark.parametrize("name", ["EACCES", "EXDEV", "EINVAL", "EIO", "EPERM", "ENOTSUP", "ENOSYS", "EMLINK"])
+def test_file_systems_without_hard_links(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(getattr(errno, name), name)
 
-    return call
-
-
-REFUSALS = ("EACCES", "EXDEV", "EINVAL", "EIO", "EPERM", "ENOTSUP", "ENOSYS", "EMLINK")
-
-
-@pytest.mark.parametrize("refusal", REFUSALS)
-def test_a_file_system_without_hard_links(refusal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "link", broken(getattr(errno, refusal)))
-    with part_file(tmp_path / "a.jpg") as part:
+    monkeypatch.setattr(os, "link", refuse)
+    with part_file(tmp_path / "a") as part:
         part.write_bytes(b"new")
-    assert (tmp_path / "a.jpg").read_bytes() == b"new" and len(list(tmp_path.iterdir())) == 1
-    with pytest.raises(OutputError, match="exists already"), part_file(tmp_path / "a.jpg"):
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"new"}
+    with pytest.raises(OutputError, match="exists already"), part_file(tmp_path / "b") as part:
+        (tmp_path / "b").write_bytes(b"theirs")
+    assert (tmp_path / "b").read_bytes() == b"theirs"
+
+
+def test_a_failed_move_leaves_no_empty_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OutputError, match="broken"), part_file(tmp_path / "a") as part:
+        part.write_bytes(b"new")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("reason", [errno.EBADF, errno.EINVAL, errno.ENOTSUP])
+def test_what_cannot_be_synced_is_written_all_the_same(
+    reason: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(reason, "no sync")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with part_file(tmp_path / "a") as part:
+        part.write_bytes(b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_a_folder_that_cannot_be_opened_or_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drop box (-wx), Windows. There a handle that may only read cannot be synced either."""
+    opened, synced = os.open, os.fsync
+    readers = set()
+
+    def open_files_only(path: object, flags: int, *args: object, **options: object) -> int:
+        if Path(os.fsdecode(path)).is_dir():  # type: ignore[arg-type]
+            raise PermissionError(errno.EACCES, "Permission denied")
+        handle = opened(path, flags, *args, **options)  # type: ignore[arg-type]
+        (readers.add if flags & os.O_ACCMODE == os.O_RDONLY else readers.discard)(handle)
+        return handle
+
+    def sync_writable(handle: int) -> None:
+        if handle in readers:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        done.append(handle)
+        synced(handle)
+
+    done: list[int] = []
+    monkeypatch.setattr(os, "open", open_files_only)
+    monkeypatch.setattr(os, "fsync", sync_writable)
+    with part_file(tmp_path / "a") as part:
+        part.write_bytes(b"new")
+    assert (tmp_path / "a").read_bytes() == b"new" and len(done) == 1
+
+
+def test_parts_of_another_host_go_after_a_week(tmp_path: Path) -> None:
+    old, new = (tmp_path / f".a.jpg.gonehost-{number}-5-0.part" for number in (1, 2))
+    for path, days in ((old, 8), (new, 6)):
+        path.touch()
+        os.utime(path, (time.time() - days * 86400,) * 2)
+    assert remove_stale_parts(tmp_path) == [old]
+    assert list(tmp_path.iterdir()) == [new]
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".jpg", "ü" * 125 + ".jpg", "写" * 83 + ".tif"])
+def test_names_as_long_as_the_disk_allows(name: str, tmp_path: Path) -> None:
+    with part_file(tmp_path / name) as part:
+        part.write_bytes(b"new")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_name_that_is_too_long_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"256 bytes is longer .* -o"), part_file(tmp_path / ("x" * 256)):
         pass
 
 
-def test_files_are_synced_by_a_handle_that_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As Windows demands, where another handle is EBADF, and folders cannot be opened at all."""
-    opened: dict[int, int] = {}
-    usual_open, usual_sync = os.open, os.fsync
-
-    def open_files(path: Path, flags: int, mode: int = 0o777) -> int:
-        if Path(path).is_dir():
-            raise PermissionError(errno.EACCES, "Permission denied")
-        handle = usual_open(path, flags, mode)
-        opened[handle] = flags
-        return handle
-
-    def sync(handle: int) -> None:
-        if opened[handle] & (os.O_WRONLY | os.O_RDWR) == 0:
-            raise OSError(errno.EBADF, "Bad file descriptor")
-        usual_sync(handle)
-
-    monkeypatch.setattr(os, "open", open_files)
-    monkeypatch.setattr(os, "fsync", sync)
-    with part_file(tmp_path / "a.jpg") as part:
-        part.write_bytes(b"new")
-    assert (tmp_path / "a.jpg").read_bytes() == b"new"
-
-
-def test_parts_of_another_machine_leave_after_a_week(tmp_path: Path) -> None:
-    old, new = (tmp_path / f".a.jpg.othermachine-1-1-{number}.part" for number in range(2))
-    for path, age in ((old, STALE_AFTER + 60), (new, STALE_AFTER - 60)):
-        path.touch()
-        os.utime(path, (time.time() - age,) * 2)
-    assert remove_stale_parts(tmp_path) == [old] and new.exists()
+@pytest.mark.parametrize(
+    ("source", "umask", "expected"),
+    [(0o600, 0o022, 0o600), (0o640, 0o022, 0o640), (0o444, 0o027, 0o640), (0o666, 0o022, 0o644)],
+)  # fmt: skip
+def test_an_output_is_no_more_readable_than_its_input(source: int, umask: int, expected: int, tmp_path: Path) -> None:
+    (tmp_path / "in").touch()
+    (tmp_path / "in").chmod(source)
+    before = os.umask(umask)
+    try:
+        with part_file(tmp_path / "out", like=[(tmp_path / "in").stat()]):
+            pass
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == expected

@@ -136,7 +136,7 @@ def test_arrays_that_are_views(cat: NDArray, colorizer: Colorizer) -> None:
     ],
 )
 def test_arrays_that_are_no_photographs(array: object, colorizer: Colorizer) -> None:
-    with pytest.raises(UnreadablePhotoError, match=r"array: of .*; expected"):
+    with pytest.raises(UnreadablePhotoError, match=r"(array|photograph): of .*; expected"):
         colorizer.colorize(array)  # type: ignore[arg-type]
 
 
@@ -226,14 +226,20 @@ def test_an_existing_output_is_refused_before_any_work(cat: NDArray, tmp_path: P
 
 def test_in_place(cat: NDArray, tmp_path: Path, colorizer: Colorizer) -> None:
     Image.fromarray(cat).save(tmp_path / "a.png")
-    expected, before = colorizer.colorize(cat), (tmp_path / "a.png").read_bytes()
-    (tmp_path / "symbolic.png").symlink_to("a.png")
+    expected = colorizer.colorize(cat)
+    original = (tmp_path / "a.png").read_bytes()
     (tmp_path / "hard.png").hardlink_to(tmp_path / "a.png")
-    for name in ("a.png", "symbolic.png", "hard.png"):
+    (tmp_path / "soft.png").symlink_to("a.png")
+    for name in ("a.png", "hard.png", "soft.png"):
         with pytest.raises(OutputError, match="is the photograph itself"):
             colorizer.colorize_file(tmp_path / "a.png", tmp_path / name, overwrite=True)
-    assert (tmp_path / "a.png").read_bytes() == before
-    colorizer.colorize_file(tmp_path / "a.png", tmp_path / "a.png", in_place=True)
+    assert (tmp_path / "a.png").read_bytes() == original
+    with pytest.raises(SettingError, match="keeps its format"):
+        colorizer.colorize_file(tmp_path / "a.png", in_place=True, format="jpg")
+    with pytest.raises(SettingError, match="in_place"):
+        colorizer.colorize_file(tmp_path / "a.png", tmp_path / "b.png", in_place=True)
+    colorizer.colorize_file(tmp_path / "soft.png", in_place=True)
+    assert (tmp_path / "soft.png").is_symlink()
     with Image.open(tmp_path / "a.png") as image:
         assert np.array_equal(np.asarray(image), expected)
 

@@ -66,26 +66,8 @@ def test_folder_beside(tree: Path) -> None:
 
 
 def test_folder_needs_recursive(tree: Path) -> None:
-    plan = make_plan(["scans", "scans/a.jpg"])
-    assert [str(error) for error in plan.refused] == ["scans: is a folder; add -r to colour the photographs in it"]
-    assert targets(plan) == {"scans/a.jpg": "scans/a.color.jpg"}
-
-
-@pytest.mark.parametrize("folder", ["@eaDir", ".@__thumb", "#recycle", "__MACOSX", "$RECYCLE.BIN", "lost+found"])
-def test_what_storage_keeps_beside_photographs_is_no_input(folder: str, tree: Path) -> None:
-    helper = tree / "scans" / folder / "a.jpg"
-    helper.mkdir(parents=True)
-    (helper / "SYNOPHOTO_THUMB_XL.jpg").touch()
-    (tree / "scans/._a.jpg").touch()
-    assert not any(folder in name or "._" in name for name in targets(make_plan(["scans"], recursive=True)))
-    assert targets(make_plan([str(helper / "SYNOPHOTO_THUMB_XL.jpg")]))  # named, it is one
-
-
-def test_in_place_each_photograph_is_its_own_output(tree: Path) -> None:
-    assert targets(make_plan(["scans/a.jpg"], in_place=True)) == {"scans/a.jpg": "scans/a.jpg"}
-    for options in ({"output": "out/"}, {"format": "png"}, {"inputs": ["-"]}):
-        with pytest.raises(SettingError, match="--in-place"):
-            make_plan(**{"inputs": ["scans/a.jpg"], "in_place": True, **options})
+    with pytest.raises(SettingError, match="scans: is a folder; add -r"):
+        make_plan(["scans"])
 
 
 def test_output_beneath_the_input_is_not_an_input(tree: Path) -> None:
@@ -172,15 +154,13 @@ def test_stdout_and_a_file_hold_one_photograph(tree: Path) -> None:
 
 
 def test_two_inputs_with_one_output(tree: Path) -> None:
-    plan = make_plan(["scans/a.jpg", "scans/1903/a.jpg", "scans/b.PNG"], "out/")
-    assert [error.name for error in plan.refused] == ["scans/a.jpg", "scans/1903/a.jpg"]
-    assert all("out/a.jpg would come from scans/a.jpg and scans/1903/a.jpg" in str(error) for error in plan.refused)
-    assert list(targets(plan)) == ["scans/b.PNG"]
+    with pytest.raises(SettingError, match=r"out/a\.jpg would come from scans/a\.jpg and scans/1903/a\.jpg"):
+        make_plan(["scans/a.jpg", "scans/1903/a.jpg"], "out/")
     (tree / "scans/a.png").touch()
     plan = make_plan(["scans"], recursive=True, format="webp")
-    assert {error.name for error in plan.refused} == {"scans/a.jpg", "scans/a.png"} and "scans/1903/a.jpg" in targets(
-        plan
-    )
+    assert sorted(error.name for error in plan.refused) == ["scans/a.jpg", "scans/a.png"]
+    assert all("two inputs have one output" in str(error) for error in plan.refused)
+    assert set(targets(plan)) == {"scans/b.PNG", "scans/1903/a.jpg", "scans/1903/c.heic"}  # the others are done
 
 
 def test_the_same_file_twice_is_one_input(tree: Path) -> None:
@@ -203,8 +183,54 @@ def test_links_to_one_folder_are_one_folder(tree: Path) -> None:
 def test_input_is_never_replaced(tree: Path) -> None:
     with pytest.raises(SettingError, match="its own colours"):
         make_plan(["scans/a.jpg"], "scans/a.jpg")
-    with pytest.raises(SettingError, match="its own colours"):
-        make_plan(["scans"], "scans", recursive=True)
+    plan = make_plan(["scans"], "scans", recursive=True)
+    assert sorted(error.name for error in plan.refused) == ["scans/1903/a.jpg", "scans/a.jpg", "scans/b.PNG"]
+    assert targets(plan) == {"scans/1903/c.heic": "scans/1903/c.jpg"}
+
+
+def test_a_folder_among_files_does_not_stop_them(tree: Path) -> None:
+    plan = make_plan(["scans/1903", "scans/a.jpg"])
+    assert [str(error) for error in plan.refused] == ["scans/1903: is a folder; add -r to colour the photographs in it"]
+    assert targets(plan) == {"scans/a.jpg": "scans/a.color.jpg"}
+
+
+def test_what_servers_put_beside_photographs_is_found_only_by_name(tree: Path) -> None:
+    helpers = ["@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/x.jpg", "__MACOSX/x.jpg", "$RECYCLE.BIN/x.jpg",
+               "lost+found/x.jpg", ".@__thumb/x.jpg", ".AppleDouble/x.jpg", ".thumbnails/x.png", "._a.jpg"]  # fmt: skip
+    before = targets(make_plan(["scans"], recursive=True))
+    for name in helpers:
+        (tree / "scans" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / "scans" / name).touch()
+    assert targets(make_plan(["scans"], recursive=True)) == before
+    assert set(targets(make_plan(["scans/**/*.jpg"]))) == {"scans/a.jpg", "scans/1903/a.jpg"}
+    for name in helpers:
+        assert list(targets(make_plan([f"scans/{name}"]))) == [f"scans/{name}"]
+
+
+def test_the_first_bytes_give_the_suffix_that_a_name_lacks(tree: Path) -> None:
+    for name in ("noext", "wrong.bmp", "UPPER.JPG"):
+        (tree / name).write_bytes(b"\xff\xd8\xff\xe0")
+    assert targets(make_plan(["noext", "wrong.bmp", "UPPER.JPG"])) == {
+        "noext": "noext.color.jpg", "wrong.bmp": "wrong.color.jpg", "UPPER.JPG": "UPPER.color.JPG",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("alias", "suffix"), [("jpeg", "jpg"), ("tif", "tif"), ("JPEG", "jpg")])
+def test_other_names_of_formats(alias: str, suffix: str, tree: Path) -> None:
+    assert targets(make_plan(["scans/b.PNG"], format=alias)) == {"scans/b.PNG": f"scans/b.color.{suffix}"}
+
+
+def test_in_place(tree: Path) -> None:
+    assert targets(make_plan(["scans/a.jpg"], in_place=True)) == {"scans/a.jpg": "scans/a.jpg"}
+    for options in ({"output": "x.jpg"}, {"format": "png"}):
+        with pytest.raises(SettingError, match="--in-place"):
+            make_plan(["scans/a.jpg"], in_place=True, **options)
+
+
+@pytest.mark.parametrize("name", ["a\0b.jpg", "lone\ud800.jpg", "x" * 300 + ".jpg"])
+def test_names_that_no_file_can_have(name: str, tree: Path) -> None:
+    plan = make_plan([name, "scans/a.jpg"])
+    assert len(plan.refused) == 1 and list(targets(plan)) == ["scans/a.jpg"]
 
 
 def test_output_that_is_another_input(tree: Path) -> None:

@@ -51,8 +51,8 @@ class OutputError(PhotoError):
     """The coloured photograph could not be written: it exists already, the folder is not writable, the disk is full."""
 
 
-class OutputExistsError(OutputError):
-    """The output exists already, and may not be replaced."""
+class ExistingOutputError(OutputError):
+    """The output's name is taken, and nobody asked to replace it."""
 
 
 class ModelError(PhotochromError):

@@ -6,7 +6,9 @@ beyond its list of names, and a stop waits for the running photographs only.
 
 from __future__ import annotations
 
+import os
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -15,12 +17,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .atomic_file import refuse_existing
-from .errors import OutputError, OutputExistsError, PhotoError, SettingError, UnreadablePhotoError
-from .plan import Job
+from .atomic_file import output_error, refuse_existing
+from .errors import ExistingOutputError, OutputError, PhotochromError, PhotoError, UnreadablePhotoError
+from .plan import Job, is_special
 
 if TYPE_CHECKING:
-    from .colorizer import Colorizer, Decode, Report
+    from .colorizer import Colorizer, Report
+    from .options import Decode
 
 
 class Status(StrEnum):
@@ -35,8 +38,8 @@ class Outcome:
     """What became of one job.
 
     error: for FAILED the whole message, for SKIPPED the reason; made: the reason is that photochrom made it.
-    report: of a DONE one that went to a file; encoded: of one that goes to stdout; defect: what photochrom itself did
-    wrong, with its traceback.
+    trace: where a defect of photochrom was found, for whoever mends it.
+    report: of a DONE one that went to a file; encoded: of one that goes to stdout.
     """
 
     job: Job
@@ -45,7 +48,7 @@ class Outcome:
     made: bool = False
     report: Report | None = None
     encoded: bytes | None = None
-    defect: BaseException | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,97 +62,111 @@ class Settings:
     quality: int = 92
     overwrite: bool = False
     skip_existing: bool = False
-    in_place: bool = False
     stdin: bytes = b""
+    in_place: bool = False
+    keep_times: bool = False
+
+
+def made_by_photochrom(path: Path) -> bool:
+    """Whether photochrom made a photograph; False for one that cannot be read, which colouring it will report."""
+    from .photo.metadata import is_marked
+
+    try:
+        return path.is_file() and is_marked(path)
+    except Exception:
+        return False
 
 
 def check(job: Job, settings: Settings) -> Outcome | None:
     """The outcome of a job that is not to be done (photochrom made it, the output exists), or None: do it."""
-    from .photo.metadata import is_marked
-
     try:
-        if job.found and job.source is not None and is_marked(job.source):
+        if (job.found or settings.in_place) and job.source is not None and made_by_photochrom(job.source):
             return Outcome(job, Status.SKIPPED, error="photochrom made it", made=True)
         if job.target is not None:
-            if settings.skip_existing and job.target.exists():
-                return Outcome(job, Status.SKIPPED, error=f"{job.target} exists")
-            refuse_existing(job.target, settings.overwrite or settings.in_place)
+            if settings.skip_existing and os.path.lexists(job.target) and not job.target.is_dir():
+                return _exists(job)
+            if not (settings.in_place or is_special(job.target)):
+                refuse_existing(job.target, settings.overwrite)
     except PhotoError as error:
         return Outcome(job, Status.FAILED, error=str(error))
     except OSError as error:
-        return Outcome(
-            job, Status.FAILED, error=f"{error.filename}: {error.strerror}; expected a folder you may look into"
-        )
+        return Outcome(job, Status.FAILED, error=str(output_error(Path(job.output), error)))
     return None
+
+
+def _exists(job: Job) -> Outcome:
+    return Outcome(job, Status.SKIPPED, error=f"{job.target} exists")
+
+
+def _unexpected(job: Job, error: Exception) -> Outcome:
+    """A defect of photochrom, met by one photograph: the others go on."""
+    text = f"{job.name}: unexpected: {type(error).__name__}: {error}; please report it, with what --debug shows"
+    return Outcome(job, Status.FAILED, error=text, trace="".join(traceback.format_exception(error)))
 
 
 def examine(job: Job, settings: Settings, max_pixels: int) -> Outcome:
     """What `colour` would come to, as far as the headers tell."""
+    from .photo.formats import output_format
+    from .photo.inputs import check_special
+    from .photo.outputs import check_own_output
     from .photo.reading import open_photo
+    from .photo.writing import check_sizes
 
-    outcome = check(job, settings)
-    if outcome is not None:
-        return outcome
     try:
-        if job.source is not None:
-            open_photo(job.source, max_pixels=max_pixels)
-    except PhotoError as error:
+        outcome = check(job, settings)
+        if outcome is not None:
+            return outcome
+        if job.source is not None and not check_special(job.source, job.name):  # a pipe can be read only once
+            photo = open_photo(job.source, max_pixels=max_pixels)
+            check_own_output(job.source, job.target, in_place=settings.in_place)
+            check_sizes(photo, output_format(job.format, photo.format, job.target))
+    except PhotochromError as error:
         return Outcome(job, Status.FAILED, error=str(error))
     except Exception as error:
-        return Outcome(job, Status.FAILED, error=unexpected(job.name, error), defect=error)
+        return _unexpected(job, error)
     return Outcome(job, Status.PLANNED)
 
 
 def colour(job: Job, colorizer: Colorizer, settings: Settings) -> Outcome:
-    """One job, done or failed, whatever happens: a defect of photochrom itself is a failed job too."""
+    """One job, done or failed, whatever it meets: a defect of photochrom costs one photograph."""
     try:
-        return check(job, settings) or _coloured(job, colorizer, settings)
-    except OutputExistsError as error:
-        if settings.skip_existing:  # another process has made it since
-            return Outcome(job, Status.SKIPPED, error=f"{job.output} exists")
-        return Outcome(job, Status.FAILED, error=str(error))
-    except PhotoError as error:
-        return Outcome(job, Status.FAILED, error=str(error))
-    except SettingError as error:  # of this photograph alone: a format that cannot be written
-        return Outcome(job, Status.FAILED, error=f"{job.name}: {error}")
+        return check(job, settings) or _colour(job, colorizer, settings)
     except MemoryError:
         too_large = UnreadablePhotoError(
             job.name, "the memory did not suffice", "expected a smaller photograph or --jobs 1"
         )
         return Outcome(job, Status.FAILED, error=str(too_large))
     except Exception as error:
-        return Outcome(job, Status.FAILED, error=unexpected(job.name, error), defect=error)
+        return _unexpected(job, error)
 
 
-def _coloured(job: Job, colorizer: Colorizer, settings: Settings) -> Outcome:
+def _colour(job: Job, colorizer: Colorizer, settings: Settings) -> Outcome:
     source: Path | bytes = settings.stdin if job.source is None else job.source
-    if job.target is not None:
-        _make_folder(job.target.parent)
-    result = colorizer.colorize_file(
-        source,
-        job.target,
-        name=job.name,
-        temperature=settings.temperature,
-        decode=settings.decode,
-        saturation=settings.saturation,
-        levels=settings.levels,
-        format=job.format,
-        quality=settings.quality,
-        overwrite=settings.overwrite,
-        in_place=settings.in_place,
-    )
+    try:
+        if job.target is not None:
+            _make_folder(job.target.parent)
+        result = colorizer.colorize_file(
+            source,
+            job.target,
+            name=job.name,
+            temperature=settings.temperature,
+            decode=settings.decode,
+            saturation=settings.saturation,
+            levels=settings.levels,
+            format=job.format,
+            quality=settings.quality,
+            overwrite=settings.overwrite,
+            in_place=settings.in_place,
+            keep_times=settings.keep_times,
+        )
+    except ExistingOutputError as error:
+        # Another process wrote it while this one was at work.
+        return _exists(job) if settings.skip_existing else Outcome(job, Status.FAILED, error=str(error))
+    except PhotochromError as error:
+        return Outcome(job, Status.FAILED, error=str(error))
     if isinstance(result, bytes):
         return Outcome(job, Status.DONE, encoded=result)
     return Outcome(job, Status.DONE, report=result)
-
-
-def unexpected(name: str, error: Exception) -> str:
-    """What a person is told of a defect: it is photochrom's, and what to send."""
-    text = " ".join(str(error).split())[:200]
-    return (
-        f"{name}: unexpected: {type(error).__name__}: {text}; this is a defect of photochrom: please report it with "
-        "what --debug prints"
-    )
 
 
 def _make_folder(folder: Path) -> None:

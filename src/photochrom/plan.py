@@ -6,24 +6,32 @@ The rules (they are also in docs and `photochrom colorize --help`):
 - without an output, `dir/name.jpg` becomes `dir/name.color.jpg`, and stdin goes to stdout;
 - an output that is a folder (it exists, ends in `/`, or there are several inputs) mirrors the tree beneath each input;
   any other output is the file itself; `-` is stdout;
-- no two inputs share an output, and no output is an input.
+- no two inputs share an output, and no output is an input: the inputs of which that would come true are refused, and
+  the others are done;
+- a search through folders and patterns passes over hidden files and what file servers and systems put beside
+  photographs (`@eaDir`, `#recycle`, ...); an input that is named is taken, whatever its name.
 """
 
 from __future__ import annotations
 
 import glob
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import MissingPhotoError, OutputError, PhotoError, SettingError, UnreadablePhotoError
-from .photo.formats import FORMATS, SUFFIXES, WRITABLE, format_of_suffix
+from .photo.formats import FORMATS, HEAD_BYTES, SUFFIXES, WRITABLE, canonical, format_of_suffix, sniff
 
 STDIN = STDOUT = "-"
-# What network storage and systems keep beside photographs: small copies, waste. (Hidden folders are left out anyway.)
-NO_PHOTOGRAPHS = frozenset({"@eadir", "#recycle", "#snapshot", "$recycle.bin", "__macosx", "lost+found",
-                            "system volume information"})  # fmt: skip
+_SHOWN = 5  # lines of a long refusal
+_STDOUT_NAMES = (STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+_HELPERS = frozenset((
+    "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp", "__macosx", "$recycle.bin",
+    "system volume information", "lost+found", "thumbs.db",
+))  # fmt: skip
+"""What file servers and systems put beside photographs, lower case (besides what is hidden by a leading dot)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +100,14 @@ def make_plan(
     is_marked says whether photochrom made a photograph; it is asked only where two jobs meet, because a folder may
     hold a million photographs.
 
-    What cannot be done is in `refused`, and the rest is done: a folder without `recursive`, two inputs with one output.
-    Raises SettingError where the request as a whole makes no sense: an output that cannot hold the inputs, an output
-    that is its own input.
+    Raises SettingError where the request as a whole makes no sense: an output that cannot hold the inputs; nothing but
+    folders without `recursive`, but inputs that share an output, or but inputs that are their own output.
     """
+    format = canonical(format)
+    if output in _STDOUT_NAMES:
+        output = STDOUT
     if in_place and (output is not None or format != "same" or STDIN in inputs):
-        raise SettingError("--in-place replaces each photograph by its own colours; leave -o, --format and - out")
+        raise SettingError("--in-place replaces files by their own kind; leave out -o, --format and '-' (stdin)")
     if output == "":
         raise SettingError("-o: the name is empty; expected a file, a folder or '-'")
     if STDIN in inputs and len(inputs) > 1:
@@ -107,7 +117,7 @@ def make_plan(
 
     plan = Plan()
     folder = None if output is None else _as_folder(inputs, output)
-    if output is not None and output != STDOUT and folder is None:
+    if output is not None and output != STDOUT and folder is None and not is_special(output):
         _check_suffix(Path(output), format)
     sources: dict[_Key, Job] = {}
     key_of = _Keys()
@@ -115,23 +125,42 @@ def make_plan(
         key = key_of(found.source)
         if key in sources:
             continue
-        if in_place:
-            target: Path | None = found.source
-        elif folder is not None:
-            target = _renamed(folder / found.source.relative_to(found.base), format)
+        if folder is not None:
+            target: Path | None = _renamed(found.source, folder / found.source.relative_to(found.base), format)
+        elif in_place:
+            target = found.source
         elif output is None:
-            beside = _renamed(found.source, format)
+            if is_special(found.source):
+                plan.refused.append(
+                    OutputError(found.source, "is no file that another could lie beside", "give -o FILE")
+                )
+                continue
+            beside = _renamed(found.source, found.source, format)
             target = beside.with_name(f"{beside.stem}.color{beside.suffix}")
         else:
             target = None if output == STDOUT else Path(output)
         sources[key] = Job(str(found.source), None if target is None else str(target), format, found.in_folder)
     plan.jobs = list(sources.values())
-    if in_place:
-        return plan
-    _settle_roles(plan, sources, key_of, overwrite, is_marked)
-    del sources
-    _settle_clashes(plan, key_of, is_marked)
+    if not in_place:
+        _settle_roles(plan, sources, key_of, overwrite, is_marked)
+        _settle_clashes(plan, key_of, is_marked)
+    wrong = [error for error in plan.refused if isinstance(error, _Senseless)]
+    if wrong and not plan.jobs and len(wrong) == len(plan.refused):
+        raise SettingError("\n  ".join(map(str, wrong[:_SHOWN])))
     return plan
+
+
+class _Senseless(OutputError):
+    """An input that cannot be done as it was asked for: where all are such, the request itself is wrong."""
+
+
+def is_special(path: str | Path) -> bool:
+    """Whether a path is a pipe, a device or a socket: neither a file, nor a folder, nor missing."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - a str as it is
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 _Key = tuple[str, str]
@@ -155,7 +184,8 @@ def _stdin_job(output: str | None, format: str) -> Job:
         return Job(None, None, format)
     if output.endswith(("/", os.sep)) or Path(output).is_dir():
         raise SettingError(f"-o {output} is a folder, and what comes on stdin has no name; give a file name")
-    _check_suffix(Path(output), format)
+    if not is_special(output):
+        _check_suffix(Path(output), format)
     return Job(None, output, format)
 
 
@@ -190,23 +220,28 @@ def _find(inputs: Sequence[str], recursive: bool, output: Path | None, refused: 
                 base = base.parent
             # A pattern matches folders too ("**" all of them); without -r it means the files.
             # (glob.glob and not Path.glob, which takes no absolute pattern.)
-            names = [n for n in sorted(glob.glob(text, recursive=True)) if recursive or not Path(n).is_dir()]  # noqa: PTH207
+            names = [
+                name
+                for name in sorted(glob.glob(text, recursive=True))  # noqa: PTH207
+                if (recursive or not Path(name).is_dir())
+                and not any(map(_is_helper, Path(name).parts[len(base.parts) :]))
+            ]
             if not names:
                 refused.append(
                     MissingPhotoError(text, "no file matches", "expected a pattern that matches photographs")
                 )
         for path in map(Path, names):
             try:
+                os.stat(path)  # noqa: PTH116 - raises what is_dir() would hide
                 if path.is_dir():
                     if not recursive:
-                        found, expected = "is a folder", "add -r to colour the photographs in it"
-                        refused.append(UnreadablePhotoError(path, found, expected))
+                        refused.append(_Senseless(path, "is a folder", "add -r to colour the photographs in it"))
                         continue
                     yield from _walk(path, base, output, refused)
-                elif path.exists():
-                    yield _Found(path, path.parent if base == path else base, False)
                 else:
-                    refused.append(_missing(path))
+                    yield _Found(path, path.parent if base == path else base, False)
+            except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL, a lone surrogate
+                refused.append(_missing(path))
             except OSError as error:
                 refused.append(_unreadable(path, error))
 
@@ -217,16 +252,15 @@ def _walk(top: Path, base: Path, output: Path | None, refused: list[PhotoError])
     errors: list[OSError] = []
     for folder, folders, names in os.walk(top, onerror=errors.append):
         here = Path(folder)
-        folders[:] = sorted(name for name in folders if _may_hold(name) and os.path.realpath(here / name) != skip)
+        folders[:] = sorted(name for name in folders if not _is_helper(name) and os.path.realpath(here / name) != skip)
         for name in sorted(names):
-            if name[0] != "." and Path(name).suffix.lower() in SUFFIXES and (here / name).is_file():
+            if not _is_helper(name) and Path(name).suffix.lower() in SUFFIXES and (here / name).is_file():
                 yield _Found(here / name, base, True)
     refused += [_unreadable(Path(error.filename), error) for error in errors]
 
 
-def _may_hold(folder: str) -> bool:
-    """Whether a folder of this name may hold a person's photographs; names beginning with @ are a NAS's helpers."""
-    return folder[0] not in ".@" and folder.lower() not in NO_PHOTOGRAPHS
+def _is_helper(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _HELPERS
 
 
 def _missing(path: Path) -> PhotoError:
@@ -237,13 +271,27 @@ def _unreadable(path: Path, error: OSError) -> PhotoError:
     return UnreadablePhotoError(path, f"cannot be read ({error.strerror})", "expected a readable photograph or folder")
 
 
-def _renamed(path: Path, format: str) -> Path:
-    """The path with the suffix of the format; a suffix that already says so ("x.jpeg" for jpg) stays as it is."""
+def _renamed(source: Path, path: Path, format: str) -> Path:
+    """The path with the suffix of the format; a suffix that already says so ("x.jpeg" for jpg) stays as it is.
+
+    Where the name does not tell the format ("scan", "x.bmp" that is a JPEG), the file's first bytes do.
+    """
     named = format_of_suffix(path)
-    wanted = named if format == "same" else format
+    wanted = (named or _sniffed(source)) if format == "same" else format
     if wanted is not None and FORMATS[wanted].saver is None:
         wanted = FORMATS[wanted].written_as
     return path if wanted is None or wanted == named else path.with_suffix(FORMATS[wanted].suffix)
+
+
+def _sniffed(path: Path) -> str | None:
+    """The format of a file by its first bytes; None where they do not tell, or cannot be read (opening it will say)."""
+    if is_special(path):
+        return None
+    try:
+        with path.open("rb") as file:
+            return sniff(file.read(HEAD_BYTES))
+    except OSError:
+        return None
 
 
 def _check_suffix(target: Path, format: str) -> None:
@@ -268,7 +316,11 @@ def _settle_roles(
         if other is None:
             continue
         if other is job:
-            raise SettingError(f"{job.name} would be replaced by its own colours; give another -o, or none")
+            dropped.add(id(job))
+            plan.refused.append(
+                _Senseless(job.name, "would be replaced by its own colours", "give another -o or none, or --in-place")
+            )
+            continue
         if is_marked(Path(other.name)):
             dropped.add(id(other))
             plan.made.append(Path(other.name))
@@ -280,7 +332,7 @@ def _settle_roles(
 
 
 def _settle_clashes(plan: Plan, key_of: _Keys, is_marked: Callable[[Path], bool]) -> None:
-    """Two inputs with one output: those that photochrom made leave; if two are still there, both are refused."""
+    """Two inputs with one output: those that photochrom made leave; if two are still there, they are refused."""
     first: dict[_Key, Job] = {}
     groups: dict[_Key, list[Job]] = {}
     for job in plan.jobs:
@@ -292,13 +344,14 @@ def _settle_clashes(plan: Plan, key_of: _Keys, is_marked: Callable[[Path], bool]
     for jobs in groups.values():
         ours = [job for job in jobs if job.found and is_marked(Path(job.name))]
         plan.made += [Path(job.name) for job in ours]
-        left_out.update(id(job) for job in ours)
         others = [job for job in jobs if job not in ours]
+        left_out.update(map(id, ours))
         if len(others) > 1:
-            left_out.update(id(job) for job in others)
-            found = f"{jobs[0].output} would come from {' and '.join(job.name for job in others)}"
-            what_to_do = (
-                "two inputs have one output; give their common folder with -r, another --format, or one -o each"
-            )
-            plan.refused += [OutputError(job.name, found, what_to_do) for job in others]
+            left_out.update(map(id, others))
+            for job in others:
+                names = " and ".join(other.name for other in others)
+                found = f"two inputs have one output: {job.output} would come from {names}"
+                plan.refused.append(
+                    _Senseless(job.name, found, "give their common folder with -r, another --format, or one -o each")
+                )
     plan.jobs = [job for job in plan.jobs if id(job) not in left_out]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import signal
 import sys
@@ -17,15 +16,13 @@ import typer
 
 from ..atomic_file import remove_open_parts, remove_stale_parts
 from ..errors import OutputError, SettingError
-from ..jobs import Outcome, Settings, Status, colour, examine, run_jobs
+from ..jobs import Outcome, Settings, Status, colour, examine, made_by_photochrom, run_jobs
+from ..options import MAX_SATURATION, checked_temperature
 from ..plan import Job, Plan, make_plan
 from .progress import Reporter
 
 if TYPE_CHECKING:
     from ..colorizer import Decode
-
-
-MAX_SATURATION = 10.0  # as in colorizer, which takes too long to import for --help
 
 
 class _Decode(StrEnum):
@@ -37,22 +34,24 @@ class _Decode(StrEnum):
 class _Format(StrEnum):
     SAME = "same"
     JPG = "jpg"
-    JPEG = "jpeg"
     PNG = "png"
     TIFF = "tiff"
+    JPEG = "jpeg"
     TIF = "tif"
     WEBP = "webp"
 
 
 def _positive(value: float | None) -> float | None:
-    if value is not None and not (math.isfinite(value) and value > 0):
-        raise typer.BadParameter(f"found {value}; expected a finite number above 0, such as 0.5")
+    try:
+        checked_temperature(value)
+    except SettingError as error:
+        raise typer.BadParameter(str(error)) from error
     return value
 
 
 def _saturation(value: float) -> float:
     if not 0 <= value <= MAX_SATURATION:
-        raise typer.BadParameter(f"found {value}; expected a number from 0 (grey) to {MAX_SATURATION:g}")
+        raise typer.BadParameter(f"found {value}; expected 0 (grey) to {MAX_SATURATION}")
     return value
 
 
@@ -93,14 +92,17 @@ def colorize(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Pass over outputs that exist.")] = False,
     in_place: Annotated[
-        bool, typer.Option("--in-place", help="Replace each photograph by its coloured self; the original is gone.")
+        bool, typer.Option("--in-place", help="Replace the photographs themselves by coloured ones (no way back).")
+    ] = False,
+    keep_times: Annotated[
+        bool, typer.Option("--keep-times", help="Give outputs their inputs' time of change.")
     ] = False,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger photographs.")] = 500_000_000,
     jobs: Annotated[int, typer.Option(min=1, max=256, metavar="N", help="Photographs at a time.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a photograph on stdout.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors and notes.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where photochrom itself went wrong.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an unexpected error arose.")] = False,
 ) -> None:
     """Colour photographs.
 
@@ -112,15 +114,18 @@ def colorize(
     """
     if overwrite and skip_existing:
         raise SettingError("--overwrite and --skip-existing exclude each other; give one of them")
-    if in_place and skip_existing:
-        raise SettingError("--in-place and --skip-existing exclude each other; give one of them")
     if temperature is not None and decode is not _Decode.ANNEALED_MEAN:
         raise SettingError(f"--temperature belongs to --decode annealed-mean; leave it out with --decode {decode}")
-    from ..photo.metadata import is_marked
-
-    format = _Format({"jpeg": "jpg", "tif": "tiff"}.get(format, format))
+    if in_place and (overwrite or skip_existing):
+        raise SettingError("--in-place excludes --overwrite and --skip-existing; give one of them")
     plan = make_plan(
-        inputs, output, recursive=recursive, format=format, overwrite=overwrite, in_place=in_place, is_marked=is_marked
+        inputs,
+        output,
+        recursive=recursive,
+        format=format,
+        overwrite=overwrite,
+        in_place=in_place,
+        is_marked=made_by_photochrom,
     )
     to_stdout = any(job.target is None for job in plan.jobs)
     if to_stdout and as_json:
@@ -137,6 +142,7 @@ def colorize(
         overwrite=overwrite,
         skip_existing=skip_existing,
         in_place=in_place,
+        keep_times=keep_times,
     )
     if dry_run:
         code = _dry_run(plan, settings, Reporter(total=0, as_json=as_json, quiet=quiet, debug=debug), model, max_pixels)

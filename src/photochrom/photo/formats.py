@@ -51,6 +51,8 @@ FORMATS = {
 }
 WRITABLE = tuple(f.name for f in FORMATS.values() if f.saver)
 
+ALIASES = {"jpeg": "jpg", "tif": "tiff"}
+
 _SUFFIXES = {
     ".jpg": "jpg", ".jpeg": "jpg", ".jpe": "jpg", ".jfif": "jpg", ".png": "png", ".tif": "tiff", ".tiff": "tiff",
     ".webp": "webp", ".gif": "gif", ".avif": "avif", ".heic": "heic", ".heif": "heic",
@@ -100,12 +102,18 @@ def sniffed(name: object, head: bytes) -> str:
     raise UnreadablePhotoError(name, *refusal(head, "JPEG, PNG, TIFF, WebP, GIF, AVIF, HEIC, BMP or Netpbm"))
 
 
+def canonical(format: str) -> str:
+    """A format as people name it ("jpeg", "TIF") under the name used here; an unknown one as it is."""
+    return ALIASES.get(format.lower(), format.lower())
+
+
 def output_format(requested: str, source: str, target: Path | None = None) -> str:
     """The format to write: `requested`, or for "same" that of the target's suffix, or else that of the source.
 
     A format without an encoder (HEIC) is written as another (JPEG). Raises SettingError for an unknown name, or when
     the target's suffix asks for what cannot be written.
     """
+    requested = canonical(requested)
     if requested != "same":
         if requested not in WRITABLE:
             raise SettingError(f"format is {requested!r}; expected same, {', '.join(WRITABLE)}")

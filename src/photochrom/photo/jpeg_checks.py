@@ -32,7 +32,7 @@ def lacks_only_its_end(photo: Photo) -> bool:
 
 
 def damage(photo: Photo) -> str:
-    """A note on where the data are damaged, for a JPEG of which libjpeg warns; the decoder goes on as well as it can."""
+    """A note on where the data are damaged, for a JPEG of which libjpeg warns; the decoder goes on as it can."""
     height = photo.header.height
     image = photo.load(fail_on="warning")
     good, region = 0, pyvips.Region.new(image)

@@ -49,10 +49,25 @@ class Settings:
     levels: bool = False
 
 
-def write_photo(photo: Photo, colours: Colours, target: Path, settings: Settings, *, overwrite: bool = False) -> None:
-    """Write the coloured photograph to `target`, whole or not at all. Raises UnreadablePhotoError, OutputError."""
-    with part_file(target, overwrite) as part:
+def write_photo(
+    photo: Photo,
+    colours: Colours,
+    target: Path,
+    settings: Settings,
+    *,
+    overwrite: bool = False,
+    keep_times: bool = False,
+) -> None:
+    """Write the coloured photograph to `target`, whole or not at all, no more readable than the photograph and what it
+    replaces; keep_times: with the photograph's time of change. Raises UnreadablePhotoError, OutputError."""
+    source = None if isinstance(photo.source, bytes) else photo.source.stat()
+    like = [] if source is None else [source]
+    if overwrite and target.is_file():
+        like.append(target.stat())
+    with part_file(target, overwrite, like) as part:
         _write(photo, colours, part, target, settings)
+        if keep_times and source is not None:
+            os.utime(part, ns=(source.st_atime_ns, source.st_mtime_ns))
 
 
 def encode_photo(photo: Photo, colours: Colours, settings: Settings) -> bytes:
@@ -61,6 +76,13 @@ def encode_photo(photo: Photo, colours: Colours, settings: Settings) -> bytes:
         part = Path(folder, "photo")
         _write(photo, colours, part, photo.name, settings)
         return part.read_bytes()
+
+
+def check_sizes(photo: Photo, format: str) -> None:
+    """OutputError if a page of the photograph has more pixels a side than the format holds."""
+    form = FORMATS[format]
+    for page in photo.pages if form.has_pages or _animates(photo, form) else photo.pages[:1]:
+        _check_size(page.width, page.height, form, photo)
 
 
 def notes(photo: Photo, format: str) -> tuple[str, ...]:
@@ -234,6 +256,7 @@ class _Pipeline:
         self.image = self._source.image().copy(interpretation="srgb" if bits == 8 else "rgb16")
         self._encoded = threading.Event()
         self._failure: str | None = None
+        self._error: BaseException | None = None
 
     def _merged(self) -> Iterator[Samples]:
         while (future := self._queue.get()) is not None:
@@ -245,6 +268,8 @@ class _Pipeline:
         def encode() -> None:
             try:
                 self._failure = save()
+            except BaseException as error:  # a thread's own would be lost, and a cut-off file taken as whole
+                self._error = error
             finally:
                 self._encoded.set()
 
@@ -261,6 +286,8 @@ class _Pipeline:
             del self.image
         if self._source.error is not None:
             raise self._source.error
+        if self._error is not None:
+            raise self._error
         if self._failure is not None:
             raise _encoder_error(self._failure, target)
 
