@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyvips
 
@@ -46,7 +46,7 @@ def damage(photo: Photo) -> str:
     return f"its data are damaged: from row {good} of {height} on, up to {share}% of the picture may be wrong"
 
 
-def _decode(photo: Photo, **options: object) -> None:
+def _decode(photo: Photo, **options: Any) -> None:
     photo.load(**options).avg()
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .decoded import Decoded, Metadata, opened
 
@@ -59,6 +61,7 @@ class Netpbm:
             file.seek(self._start)
             data = file.read()
         row = self.width * self.bands
+        samples: NDArray[Any]
         if self._kind == b"4":
             packed = _exactly(np.frombuffer(data, np.uint8), self.height * ((row + 7) // 8))
             samples = np.unpackbits(packed.reshape(self.height, -1), axis=1, count=row)
