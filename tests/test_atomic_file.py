@@ -262,7 +262,7 @@ def test_a_folder_that_cannot_be_opened_or_synced(tmp_path: Path, monkeypatch: p
     readers = set()
 
     def open_files_only(path: object, flags: int, *args: object, **options: object) -> int:
-        if os.path.isdir(os.fspath(path)):  # type: ignore[call-overload]
+        if Path(str(path)).is_dir():
             raise PermissionError(errno.EACCES, "Permission denied")
         handle = opened(path, flags, *args, **options)  # type: ignore[arg-type]
         (readers.add if flags & os.O_ACCMODE == os.O_RDONLY else readers.discard)(handle)
@@ -299,13 +299,14 @@ def test_names_as_long_as_the_disk_allows(name: str, tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_too_long_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="256 bytes is longer .* -o"), part_file(tmp_path / ("x" * 256)):
+    with pytest.raises(OutputError, match=r"256 bytes is longer .* -o"), part_file(tmp_path / ("x" * 256)):
         pass
 
 
 @pytest.mark.parametrize(
-    ("source", "umask", "expected"), [(0o600, 0o022, 0o600), (0o640, 0o022, 0o640), (0o444, 0o027, 0o640), (0o666, 0o022, 0o644)]
-)  # fmt: skip
+    ("source", "umask", "expected"),
+    [(0o600, 0o022, 0o600), (0o640, 0o022, 0o640), (0o444, 0o027, 0o640), (0o666, 0o022, 0o644)],
+)
 def test_an_output_is_no_more_readable_than_its_input(source: int, umask: int, expected: int, tmp_path: Path) -> None:
     (tmp_path / "in").touch()
     (tmp_path / "in").chmod(source)
