@@ -176,8 +176,8 @@ class Colorizer:
         """A coloured copy, [H, W, 3] or with alpha [H, W, 4], of the input's own depth.
 
         photo: a file's path, content or binary file object (its first page), a Pillow image, or an sRGB array
-        uint8/uint16 [H, W], [H, W, 1], [H, W, 3] or, with alpha, [H, W, 2 or 4]. Of a colour photograph the lightness is
-        used. Raises PhotoError, SettingError.
+        uint8/uint16 [H, W], [H, W, 1], [H, W, 3] or, with alpha, [H, W, 2 or 4]. Of a colour photograph the lightness
+        is used. Raises PhotoError, SettingError.
         """
         self._check(temperature, decode, saturation)
         if not _is_array(photo):
