@@ -262,7 +262,7 @@ def test_a_folder_that_cannot_be_opened_or_synced(tmp_path: Path, monkeypatch: p
     readers = set()
 
     def open_files_only(path: object, flags: int, *args: object, **options: object) -> int:
-        if Path(os.fsdecode(path)).is_dir():  # type: ignore[arg-type]
+        if Path(str(path)).is_dir():
             raise PermissionError(errno.EACCES, "Permission denied")
         handle = opened(path, flags, *args, **options)  # type: ignore[arg-type]
         (readers.add if flags & os.O_ACCMODE == os.O_RDONLY else readers.discard)(handle)
@@ -306,7 +306,7 @@ def test_a_name_that_is_too_long_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "umask", "expected"),
     [(0o600, 0o022, 0o600), (0o640, 0o022, 0o640), (0o444, 0o027, 0o640), (0o666, 0o022, 0o644)],
-)  # fmt: skip
+)
 def test_an_output_is_no_more_readable_than_its_input(source: int, umask: int, expected: int, tmp_path: Path) -> None:
     (tmp_path / "in").touch()
     (tmp_path / "in").chmod(source)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -82,9 +84,6 @@ def test_a_dry_run_refuses_what_the_format_cannot_hold(tmp_path: Path) -> None:
 
 
 def test_times_and_permissions_follow_the_source(job: Job, colorizer: Colorizer) -> None:
-    import os
-    import stat
-
     source, target = Path(job.name), Path(job.output)
     source.chmod(0o600)
     os.utime(source, ns=(10**18, 10**18))

@@ -196,8 +196,8 @@ class Colorizer(Predictor):
         whole or not at all, a binary file object, or None to get the content back; name: what to call the source in
         errors; saturation: 0 (grey) to 10, scales the colours; levels: stretch the lightness of a faded or dark
         photograph to the full range (without it, lightness stays as it is); format: "same" or "jpg", "png", "tiff",
-        "webp", "gif", "avif"; quality: 1..100, of lossy formats. An existing target is refused unless `overwrite`, and the source
-        itself also then: `in_place` (target None or the source) replaces it, in its own format. keep_times: the target
+        "webp", "gif", "avif"; quality: 1..100, of lossy formats. An existing target is refused unless `overwrite`, and
+        the source itself also then: `in_place` (target None or the source) replaces it, in its own format. keep_times: the target
         gets the source's time of change. The target is no more readable than the source, and than a file that it
         replaces. Raises SettingError, MissingPhotoError, UnreadablePhotoError, TooLargeError, OutputError.
         """
