@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
 from numpy.typing import NDArray
+from PIL import Image, ImageCms
 
 from photochrom.colorizer import Colorizer
 from photochrom.errors import TooLargeError, UnreadablePhotoError
