@@ -80,7 +80,7 @@ def page(report: dict[str, Any]) -> str:
         f"Written by `{report['command']}`. Each system is the recipe `small/NAME`, trained on the same photographs in "
         f"the same order: {budget['steps']} steps of {budget['batch']} crops of {budget['size']} pixels; scored on "
         f"{report['photographs']} photographs ({report['half']} half) that no training saw. Figures with 95% intervals "
-        "over photographs. `lite` is no part of the comparison: its encoder starts from ImageNet's labels, the others "
+        "over photographs. `lite` is not part of the comparison: its encoder starts from ImageNet's labels, the others "
         "from nothing.",
         "",
         "| system | parameters | AuC | rebalanced AuC | gain@1 | colourfulness |",

@@ -1,4 +1,4 @@
-"""What models know of colours, compared photograph by photograph: gain@1, and a steadier measure, the cross-entropy.
+"""Models compared photograph by photograph: gain@1, and cross-entropy, which has a lower variance.
 
     python benchmarks/compared.py --data PHOTOGRAPHS --half even [--old] [--json FILE] MODEL[@SIZE][+MODEL...] ...
 

@@ -1,4 +1,4 @@
-"""How many photographs a second the data path delivers, beside how many the training step takes.
+"""Throughput of the data pipeline, in photographs per second, compared with that of the training step.
 
     python benchmarks/data_rate.py --data SHARDS [--recipe lite] [--set KEY=VALUE] [--json FILE]
 

@@ -13,13 +13,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import skimage.data
 import torch
 from skimage.color import rgb2lab
 
 from photochrom.ab_bins import TEMPERATURE
 from photochrom.models import SIDE_MULTIPLE, open_session
+from photochrom.onnx_runtime import onnxruntime
 from photochrom.training.decoded import Decoded
 from photochrom.training.export import load_checkpoint, to_onnx
 

@@ -1,11 +1,11 @@
-"""How much a model reads out of the finest detail of the lightness: its colours after a slight blur and a little noise.
+"""How much a model depends on the finest detail of the lightness: its colours after a slight blur and a little noise.
 
     python benchmarks/fine_detail.py --data PHOTOGRAPHS --half even [--shards SHARDS] [--json FILE] MODEL ...
 
-A blur of half a pixel, which nobody sees, should change next to nothing. Where it changes the colours' strength or
-gain@1, the model has learnt how the photographs of its training were made small. --shards: also measured on up to 400
-photographs of the training set that were held out, at their own size: what a model gains there and not on PHOTOGRAPHS
-is what does not carry over.
+A blur of half a pixel, which is invisible, should have almost no effect. If it changes the chroma or gain@1, the model
+has overfitted to how its training photographs were downsampled. --shards: also measured on up to 400
+photographs of the training set that were held out, at their own size: a gain there but not on PHOTOGRAPHS does not
+generalise.
 """
 
 from __future__ import annotations

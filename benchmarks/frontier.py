@@ -1,10 +1,10 @@
-"""Score against milliseconds: what each size of the network's input, and each model, buys. A plot and its figures.
+"""Score against milliseconds of each model at each input size: the Pareto front, as a plot and figures.
 
     python benchmarks/frontier.py --data PHOTOGRAPHS --half even [--native 96 ...] [-o docs/measured] MODEL ...
 
 Each model at each size of its input is a candidate. Its score is gain@1, its time that of the network, decode included,
-on a square photograph at that size: the median of 50 calls that take turns with the other candidates'. Leave the
-machine alone meanwhile. The candidates that no other one beats in both are joined by a line.
+on a square photograph at that size: the median of 50 calls that take turns with the other candidates'. Run nothing
+else meanwhile. A line joins the Pareto-optimal candidates.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def time(colorizers: dict[str, Colorizer]) -> dict[str, float]:
 
 
 def best(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those that no other one beats in both, from the fastest to the slowest."""
+    """The Pareto-optimal ones, from the fastest to the slowest."""
     front: list[dict[str, Any]] = []
     for point in sorted(points, key=lambda p: p["milliseconds"]):
         if not front or point["gain_at_1"]["value"] > front[-1]["gain_at_1"]["value"]:

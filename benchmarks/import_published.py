@@ -20,7 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import skimage.data
 import torch
 from skimage.color import rgb2lab
@@ -29,6 +28,7 @@ from photochrom.ab_bins import CENTRES, TEMPERATURE
 from photochrom.foreign.weights import import_model
 from photochrom.nets.eccv16 import ECCV16
 from photochrom.nets.siggraph17 import SIGGRAPH17
+from photochrom.onnx_runtime import onnxruntime
 
 NETWORKS = {"eccv16": ECCV16, "siggraph17": SIGGRAPH17}
 CLOSE = 1e-3  # ab units

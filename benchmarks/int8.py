@@ -15,6 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+
+import photochrom.onnx_runtime  # noqa: F401  before anything of ONNX Runtime: it switches the telemetry off
+
+# isort: split
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 

@@ -1,4 +1,4 @@
-"""The machine judge measured: does it tell random colours, and is it blind to what is no matter of colour?
+"""Validation of the machine judge: does it recognise random colours, and does it ignore everything but colour?
 
     python benchmarks/machine_judge.py --data PHOTOGRAPHS [--half even] [--model lite ...] [--json FILE]
 
@@ -86,7 +86,7 @@ def main() -> int:
         error = scores[system.name].error
         print(f"  {system.name:<24} {error.value:5.1f}  [{error.low:.1f}, {error.high:.1f}]", flush=True)
     trusted = trustworthy(scores["random"])
-    print("to be trusted" if trusted else "NOT to be trusted: it does not tell random colours")
+    print("to be trusted" if trusted else "NOT reliable: it does not recognise random colours")
     if options.json:
         errors = {
             name: {"error": round(s.error.value, 2), "interval": [round(s.error.low, 2), round(s.error.high, 2)]}

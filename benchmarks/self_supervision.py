@@ -1,4 +1,4 @@
-"""What colouring teaches: small/full, small/class and small/alexnet are trained to colour, without labels, and linear
+"""Colourisation features: small/full, small/class and small/alexnet are trained to colour, without labels, and linear
 classifiers on their frozen features are measured against those on the same networks untrained (figure 7 of the paper).
 
     python benchmarks/self_supervision.py --data SHARDS [-o runs/features] [--write docs/self-supervision.md]
@@ -96,7 +96,7 @@ def page(data: str, runs: dict[str, dict[str, Any]], reports: dict[str, dict[str
     """docs/self-supervision.md, all of it from the reports."""
     budget = next(iter(runs.values()))
     lines = [
-        "# What colouring taught three small networks",
+        "# Features of three small colourisation networks",
         "",
         f"Written by `make features DATA={data}`. `small/full`, `small/class` and `small/alexnet`, a quarter as "
         f"wide as the paper's, learnt to colour for {budget['steps']:,} steps of {budget['batch']} crops of "

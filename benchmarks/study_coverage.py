@@ -1,4 +1,4 @@
-"""Whether the 95% intervals of `photochrom study report` cover the truth 95% of the time.
+"""Coverage of the 95% intervals of `photochrom study report`.
 
     python benchmarks/study_coverage.py [--studies 1000] [--json docs/measured/study_coverage.json]
 

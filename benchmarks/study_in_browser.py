@@ -196,7 +196,7 @@ def headers(reply: httpx.Response) -> str:
 
 
 def clues(log: list[dict[str, Any]], sides: dict[str, str]) -> dict[str, Any]:
-    """Does anything measurable go with the truth? p: of no correlation."""
+    """Does anything measurable correlate with the truth? p: of no correlation."""
     coloured_left = np.array([sides[each["pair"]] == "left" for each in log], float)
     result: dict[str, Any] = {"pairs": len(log)}
     for what in ("picture", "shown", "answer"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from photochrom.atomic_file import part_file, remove_stale_parts
+from photochrom.atomic_file import STALE_AFTER, part_file, remove_stale_parts
 from photochrom.colorizer import Colorizer
 from photochrom.errors import OutputError
 
@@ -215,3 +216,55 @@ colorizer.colorize_file(Path({str(tmp_path / "in.png")!r}), Path({str(tmp_path /
     _, errors = process.communicate(timeout=30)
     assert process.returncode != 0 and "KeyboardInterrupt" in errors
     assert [p.name for p in tmp_path.iterdir()] == ["in.png"]
+
+
+def broken(error: int) -> Callable[..., None]:
+    def call(*args: object, **options: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    return call
+
+
+REFUSALS = ("EACCES", "EXDEV", "EINVAL", "EIO", "EPERM", "ENOTSUP", "ENOSYS", "EMLINK")
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_file_system_without_hard_links(refusal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "link", broken(getattr(errno, refusal)))
+    with part_file(tmp_path / "a.jpg") as part:
+        part.write_bytes(b"new")
+    assert (tmp_path / "a.jpg").read_bytes() == b"new" and len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(OutputError, match="exists already"), part_file(tmp_path / "a.jpg"):
+        pass
+
+
+def test_files_are_synced_by_a_handle_that_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Windows demands, where another handle is EBADF, and folders cannot be opened at all."""
+    opened: dict[int, int] = {}
+    usual_open, usual_sync = os.open, os.fsync
+
+    def open_files(path: Path, flags: int, mode: int = 0o777) -> int:
+        if Path(path).is_dir():
+            raise PermissionError(errno.EACCES, "Permission denied")
+        handle = usual_open(path, flags, mode)
+        opened[handle] = flags
+        return handle
+
+    def sync(handle: int) -> None:
+        if opened[handle] & (os.O_WRONLY | os.O_RDWR) == 0:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        usual_sync(handle)
+
+    monkeypatch.setattr(os, "open", open_files)
+    monkeypatch.setattr(os, "fsync", sync)
+    with part_file(tmp_path / "a.jpg") as part:
+        part.write_bytes(b"new")
+    assert (tmp_path / "a.jpg").read_bytes() == b"new"
+
+
+def test_parts_of_another_machine_leave_after_a_week(tmp_path: Path) -> None:
+    old, new = (tmp_path / f".a.jpg.othermachine-1-1-{number}.part" for number in range(2))
+    for path, age in ((old, STALE_AFTER + 60), (new, STALE_AFTER - 60)):
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    assert remove_stale_parts(tmp_path) == [old] and new.exists()

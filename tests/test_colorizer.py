@@ -226,8 +226,14 @@ def test_an_existing_output_is_refused_before_any_work(cat: NDArray, tmp_path: P
 
 def test_in_place(cat: NDArray, tmp_path: Path, colorizer: Colorizer) -> None:
     Image.fromarray(cat).save(tmp_path / "a.png")
-    expected = colorizer.colorize(cat)
-    colorizer.colorize_file(tmp_path / "a.png", tmp_path / "a.png", overwrite=True)
+    expected, before = colorizer.colorize(cat), (tmp_path / "a.png").read_bytes()
+    (tmp_path / "symbolic.png").symlink_to("a.png")
+    (tmp_path / "hard.png").hardlink_to(tmp_path / "a.png")
+    for name in ("a.png", "symbolic.png", "hard.png"):
+        with pytest.raises(OutputError, match="is the photograph itself"):
+            colorizer.colorize_file(tmp_path / "a.png", tmp_path / name, overwrite=True)
+    assert (tmp_path / "a.png").read_bytes() == before
+    colorizer.colorize_file(tmp_path / "a.png", tmp_path / "a.png", in_place=True)
     with Image.open(tmp_path / "a.png") as image:
         assert np.array_equal(np.asarray(image), expected)
 

@@ -7,7 +7,7 @@ import skimage.data
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photochrom.contrast import MOST, widened
+from photochrom.contrast import MOST, MOST_LEVELS, levels_of, widened
 
 
 def lightness_of(name):
@@ -48,3 +48,22 @@ def test_keeps_the_order_of_the_shades_and_the_range_of_L(one, other, least, see
     assert result.shape == (9, 7) and result.min() >= 0 and result.max() <= 100
     order = np.argsort(lightness, axis=None)
     assert (np.diff(result.ravel()[order]) >= -1e-4).all()
+
+
+@pytest.mark.parametrize("factor", [1, 0.5, 0.2])
+def test_levels_are_the_darkest_and_the_lightest(factor):
+    lightness = 20 + factor * lightness_of("astronaut") * 0.7
+    low, high = levels_of(lightness)
+    assert np.mean(lightness < low) < 0.002 and np.mean(lightness > high) < 0.002
+    assert high - low == pytest.approx(np.ptp(lightness), rel=0.1)
+
+
+def test_levels_need_something_to_stretch():
+    assert levels_of(np.full((8, 8), 40, np.float32)) is None
+    assert levels_of(np.linspace(0, 100, 1001, dtype=np.float32)) is None
+
+
+@pytest.mark.parametrize("middle", [3, 50, 97])
+def test_levels_of_almost_nothing_stay_moderate(middle):
+    low, high = levels_of(np.random.default_rng(0).normal(middle, 0.5, 10_000).clip(0, 100))
+    assert 0 <= low < high <= 100 and high - low == pytest.approx(100 / MOST_LEVELS)

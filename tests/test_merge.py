@@ -171,3 +171,18 @@ def test_black_and_white_stay_where_colour_vanishes(bits):
     pixels = np.tile(np.array([0, top], f"uint{bits}"), (8, 16))[:, :, None]
     merged = PageMerger(AbMap(ab, (1.0, 4.0)), 8, 32, bits).merge(0, pixels)
     assert (merged == pixels).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_levels_stretch_the_lightness(dtype: type, bands: int, astronaut: NDArray) -> None:
+    """Against scikit-image's Lab: L goes from (low, high) to 0..100, is clipped, and colours come on top of that."""
+    top = np.iinfo(dtype).max
+    pixels = (astronaut[:, :, :bands].astype(np.float64) / 255 * 0.5 * top + 0.2 * top).astype(dtype)
+    colours = AbMap(np.full((2, 8, 8), 4, np.float32), (8, 8), levels=(25.0, 70.0))
+    out = PageMerger(colours, *pixels.shape[:2], 8 * pixels.dtype.itemsize).merge(0, pixels)
+    before = skimage.color.rgb2lab(np.repeat(pixels / top, 3 // bands, 2))[..., 0]
+    expected = ((before - 25) * 100 / 45).clip(0, 100)
+    after = skimage.color.rgb2lab(out / top)[..., 0]
+    assert np.abs(after - expected)[expected > 3].max() < (0.6 if dtype == np.uint8 else 0.1)
+    assert after.max() > 95 and after.min() < 5

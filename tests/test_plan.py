@@ -66,8 +66,26 @@ def test_folder_beside(tree: Path) -> None:
 
 
 def test_folder_needs_recursive(tree: Path) -> None:
-    with pytest.raises(SettingError, match="scans is a folder; add -r"):
-        make_plan(["scans"])
+    plan = make_plan(["scans", "scans/a.jpg"])
+    assert [str(error) for error in plan.refused] == ["scans: is a folder; add -r to colour the photographs in it"]
+    assert targets(plan) == {"scans/a.jpg": "scans/a.color.jpg"}
+
+
+@pytest.mark.parametrize("folder", ["@eaDir", ".@__thumb", "#recycle", "__MACOSX", "$RECYCLE.BIN", "lost+found"])
+def test_what_storage_keeps_beside_photographs_is_no_input(folder: str, tree: Path) -> None:
+    helper = tree / "scans" / folder / "a.jpg"
+    helper.mkdir(parents=True)
+    (helper / "SYNOPHOTO_THUMB_XL.jpg").touch()
+    (tree / "scans/._a.jpg").touch()
+    assert not any(folder in name or "._" in name for name in targets(make_plan(["scans"], recursive=True)))
+    assert targets(make_plan([str(helper / "SYNOPHOTO_THUMB_XL.jpg")]))  # named, it is one
+
+
+def test_in_place_each_photograph_is_its_own_output(tree: Path) -> None:
+    assert targets(make_plan(["scans/a.jpg"], in_place=True)) == {"scans/a.jpg": "scans/a.jpg"}
+    for options in ({"output": "out/"}, {"format": "png"}, {"inputs": ["-"]}):
+        with pytest.raises(SettingError, match="--in-place"):
+            make_plan(**{"inputs": ["scans/a.jpg"], "in_place": True, **options})
 
 
 def test_output_beneath_the_input_is_not_an_input(tree: Path) -> None:
@@ -154,11 +172,15 @@ def test_stdout_and_a_file_hold_one_photograph(tree: Path) -> None:
 
 
 def test_two_inputs_with_one_output(tree: Path) -> None:
-    with pytest.raises(SettingError, match=r"out/a\.jpg would come from scans/a\.jpg and scans/1903/a\.jpg"):
-        make_plan(["scans/a.jpg", "scans/1903/a.jpg"], "out/")
+    plan = make_plan(["scans/a.jpg", "scans/1903/a.jpg", "scans/b.PNG"], "out/")
+    assert [error.name for error in plan.refused] == ["scans/a.jpg", "scans/1903/a.jpg"]
+    assert all("out/a.jpg would come from scans/a.jpg and scans/1903/a.jpg" in str(error) for error in plan.refused)
+    assert list(targets(plan)) == ["scans/b.PNG"]
     (tree / "scans/a.png").touch()
-    with pytest.raises(SettingError, match="two inputs have one output"):
-        make_plan(["scans"], recursive=True, format="webp")
+    plan = make_plan(["scans"], recursive=True, format="webp")
+    assert {error.name for error in plan.refused} == {"scans/a.jpg", "scans/a.png"} and "scans/1903/a.jpg" in targets(
+        plan
+    )
 
 
 def test_the_same_file_twice_is_one_input(tree: Path) -> None:

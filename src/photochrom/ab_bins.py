@@ -1,7 +1,7 @@
-"""The 313 bins of the ab plane: the heart of "Colorful Image Colorization" (Zhang, Isola, Efros, 2016), in numpy.
+"""The 313 bins of the ab plane: output space of "Colorful Image Colorization" (Zhang, Isola, Efros, 2016), in numpy.
 
 Section 2.1: the ab plane is quantised on a grid of 10 into Q = 313 bins that occur in sRGB.
-Section 2.2: a bin's weight in the loss falls with its frequency, so that rare colours survive.
+Section 2.2: a bin's weight in the loss falls with its frequency, so that rare colours are learnt.
 Section 2.3: a predicted distribution becomes one colour by the annealed mean.
 
 Colours are CIE ab (D65), float, about -110..110; the last axis holds (a, b). The order of the bins is a, then b.
@@ -132,7 +132,7 @@ def prior(ab: ArrayLike, k: int = NEIGHBOURS, sigma: float = SIGMA) -> NDArray[n
 def _smoothing_kernel(sigma: float) -> NDArray[np.float64]:
     squared = ((CENTRES[:, None, :] - CENTRES[None, :, :]) ** 2).sum(-1)
     kernel = np.exp(-squared / (2 * sigma**2))
-    return kernel / kernel.sum(0, keepdims=True)  # each bin hands out exactly its own mass
+    return kernel / kernel.sum(0, keepdims=True)  # each bin distributes exactly its own mass
 
 
 def smooth_prior(p: ArrayLike, sigma: float = SIGMA) -> NDArray[np.float64]:

@@ -12,14 +12,17 @@ import os
 import re
 import socket
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import OutputError
+from .errors import OutputError, OutputExistsError
 
 _PART = re.compile(r"^\..*\.(?P<host>[0-9a-z]{1,16})-(?P<pid>\d+)-(?P<start>\d+)-\d+\.part$", re.DOTALL)
 _NAME_BYTES = 160  # of the target's name in the part's: file systems allow 255 in all
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)  # of file systems that have no sync
+STALE_AFTER = 7 * 24 * 3600  # seconds without a change: whichever machine it was on, nobody writes to it any more
 _counter = itertools.count()
 _open_parts: set[Path] = set()  # of this process
 
@@ -58,16 +61,29 @@ def _part_name(target: Path) -> str:
 def remove_stale_parts(folder: Path) -> list[Path]:
     """Remove the part files in `folder` (not beneath it) whose process on this machine is dead; returns them.
 
-    Those of live processes and of other machines on a shared disk stay, as does every other file.
+    Those of live processes stay, as does every other file. Those of other machines on a shared disk (a container has
+    another name each time) stay until they have not changed for STALE_AFTER.
     """
     removed = []
     for path in folder.glob(".*.part"):
         match = _PART.match(path.name)
-        if match is None or match["host"] != _host() or _is_alive(int(match["pid"]), int(match["start"])):
+        if match is None:
+            continue
+        if match["host"] != _host():
+            if not _is_old(path):
+                continue
+        elif _is_alive(int(match["pid"]), int(match["start"])):
             continue
         path.unlink(missing_ok=True)
         removed.append(path)
     return removed
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return time.time() - path.lstat().st_mtime > STALE_AFTER
+    except OSError:
+        return False
 
 
 def remove_open_parts() -> None:
@@ -95,8 +111,8 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
         raise _exists(target)
 
 
-def _exists(target: Path) -> OutputError:
-    return OutputError(target, "the output exists already", "use --overwrite or --skip-existing")
+def _exists(target: Path) -> OutputExistsError:
+    return OutputExistsError(target, "the output exists already", "use --overwrite or --skip-existing")
 
 
 @contextmanager
@@ -118,9 +134,9 @@ def part_file(target: Path, overwrite: bool = False) -> Iterator[Path]:
         yield part
         if part.stat().st_mode != mode:  # replaced by a private file, as safetensors does
             part.chmod(stat.S_IMODE(mode))
-        _sync(part)
+        _sync_file(part)
         _move(part, target, overwrite)
-        _sync(target.parent)
+        _sync_folder(target.parent)
     except OSError as error:
         if isinstance(error, OutputError):
             raise
@@ -141,15 +157,25 @@ def scratch_file(beside: Path) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+def _sync_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))  # Windows syncs no handle that may only read
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder
+        if error.errno not in _CANNOT_SYNC:
             raise
     finally:
         os.close(handle)
+
+
+def _sync_folder(path: Path) -> None:
+    """Make the new name last, where that can be done: the file is whole and there in any case."""
+    with suppress(OSError):  # Windows opens no folders, a drop box may not be read, some file systems cannot sync one
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _move(part: Path, target: Path, overwrite: bool) -> None:
@@ -161,8 +187,9 @@ def _move(part: Path, target: Path, overwrite: bool) -> None:
     except FileExistsError as error:
         raise _exists(target) from error
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.EROFS):
             raise
+        # Without hard links: EPERM, ENOTSUP, ENOSYS, EMLINK, EACCES, EXDEV, EINVAL, EIO, by file system.
         _reserve_and_replace(part, target)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
@@ -18,14 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .ab_bins import CENTRES, Q
-from .contrast import widened
-from .errors import ModelError, SettingError, UnreadablePhotoError
-from .merge import AbMap, PageMerger, Samples
+from .contrast import levels_of, widened
+from .errors import ModelError, OutputError, SettingError, UnreadablePhotoError
+from .merge import AbMap, PageMerger, Samples, lightness_of, stretched
 from .models import SIDE_MULTIPLE, ModelInfo, open_session
 from .photo.formats import output_format
 from .photo.metadata import Mark
 from .photo.reading import MAX_PIXELS, Photo, open_photo, resampled_lightness
+from .photo.remarks import remarks
 from .photo.writing import Settings, encode_photo, notes, write_photo
+from .plain_areas import restrained, without_paper
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ DECODES = ("annealed-mean", "mean", "mode")
 MAX_ASPECT = 4  # the network's long side in native sizes, so that a panorama stays bounded
 MODE_TEMPERATURE = 1e-3  # for models without probabilities: so cold that the annealed mean is the mode
 QUALITY = 92
+MAX_SATURATION = 10.0  # every colour is at the edge of sRGB long before
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,10 @@ def colorize(
     temperature: float | None = None,
     decode: Decode = "annealed-mean",
     saturation: float = 1.0,
+    levels: bool = False,
 ) -> Samples:
     """Colorizer.colorize with the bundled model, which is loaded once."""
-    return _default().colorize(photo, temperature=temperature, decode=decode, saturation=saturation)
+    return _default().colorize(photo, temperature=temperature, decode=decode, saturation=saturation, levels=levels)
 
 
 class Colorizer:
@@ -162,20 +166,23 @@ class Colorizer:
         temperature: float | None = None,
         decode: Decode = "annealed-mean",
         saturation: float = 1.0,
+        levels: bool = False,
     ) -> Samples:
         """A coloured copy, [H, W, 3] or with alpha [H, W, 4], of the input's own depth.
 
         photo: a file's path (its first page), or an sRGB array uint8/uint16 [H, W], [H, W, 1], [H, W, 3] or, with
-        alpha, [H, W, 2 or 4]. Of a colour photograph the lightness is used. Raises PhotoError, SettingError.
+        alpha, [H, W, 2 or 4]. Of a colour photograph the lightness is used. levels: as in colorize_file. Raises
+        PhotoError, SettingError.
         """
         self._check(temperature, decode, saturation)
         if isinstance(photo, str | Path):
             opened = open_photo(Path(photo), max_pixels=self._max_pixels)
-            colours = self._colours(opened, 0, temperature, decode)
+            colours = self._colours(opened, 0, temperature, decode, levels)
             pixels = opened.array()
         else:
             pixels = _checked_array(photo)
-            colours = self._array_colours(pixels, temperature, decode)
+            lightness = resampled_lightness(pixels, *self.network_size(*pixels.shape[:2]))
+            colours = self.ab_map(lightness, temperature, decode, levels)
         height, width = pixels.shape[:2]
         merger = PageMerger(colours, height, width, 8 * pixels.dtype.itemsize, saturation)
         return merger.merge(0, pixels)
@@ -183,15 +190,16 @@ class Colorizer:
     @overload
     def colorize_file(
         self, source: str | Path | bytes, target: None, *, name: str | None = None, temperature: float | None = None,
-        decode: Decode = "annealed-mean", saturation: float = 1.0, format: str = "same", quality: int = QUALITY,
-        overwrite: bool = False,
+        decode: Decode = "annealed-mean", saturation: float = 1.0, levels: bool = False, format: str = "same",
+        quality: int = QUALITY, overwrite: bool = False, in_place: bool = False,
     ) -> bytes: ...  # fmt: skip
 
     @overload
     def colorize_file(
         self, source: str | Path | bytes, target: str | Path, *, name: str | None = None,
         temperature: float | None = None, decode: Decode = "annealed-mean", saturation: float = 1.0,
-        format: str = "same", quality: int = QUALITY, overwrite: bool = False,
+        levels: bool = False, format: str = "same", quality: int = QUALITY, overwrite: bool = False,
+        in_place: bool = False,
     ) -> Report: ...  # fmt: skip
 
     def colorize_file(
@@ -203,17 +211,20 @@ class Colorizer:
         temperature: float | None = None,
         decode: Decode = "annealed-mean",
         saturation: float = 1.0,
+        levels: bool = False,
         format: str = "same",
         quality: int = QUALITY,
         overwrite: bool = False,
+        in_place: bool = False,
     ) -> Report | bytes:
         """Colour every page of a photograph file, keeping its depth, metadata, alpha and resolution, in bounded memory.
 
         source: a path, or a file's content; target: a path, written whole or not at all, or None to get the content
-        back; name: what to call the source in errors; saturation: 0 (grey) upwards, scales the colours; format: "same"
-        or "jpg", "png", "tiff", "webp", "gif", "avif"; quality: 1..100, of lossy formats. An existing target is
-        refused unless `overwrite`. Raises SettingError, MissingPhotoError, UnreadablePhotoError, TooLargeError,
-        OutputError.
+        back; name: what to call the source in errors; saturation: 0 (grey) upwards, scales the colours; levels: stretch
+        the lightness of a faded or dark photograph to the full range (without it, lightness stays as it is); format:
+        "same" or "jpg", "png", "tiff", "webp", "gif", "avif"; quality: 1..100, of lossy formats. An existing target is
+        refused unless `overwrite`, and the source itself as the target unless `in_place`. Raises SettingError,
+        MissingPhotoError, UnreadablePhotoError, TooLargeError, OutputError.
         """
         started = time.perf_counter()
         self._check(temperature, decode, saturation)
@@ -221,16 +232,18 @@ class Colorizer:
             raise SettingError(f"quality is {quality}; expected 1..100")
         source = Path(source) if isinstance(source, str) else source
         target = Path(target) if isinstance(target, str) else target
+        if not in_place and isinstance(source, Path) and target is not None and _same_file(source, target):
+            raise OutputError(target, "is the photograph itself", "give another name, or --in-place to replace it")
         photo = open_photo(source, name=name, max_pixels=self._max_pixels)
         mark = Mark(__version__, self.info.name, self._temperature(temperature, decode))
-        settings = Settings(output_format(format, photo.format, target), quality, saturation, mark)
+        settings = Settings(output_format(format, photo.format, target), quality, saturation, mark, levels)
 
         def colours(page: int) -> AbMap:
-            return self._colours(photo, page, temperature, decode)
+            return self._colours(photo, page, temperature, decode, levels)
 
         if target is None:
             return encode_photo(photo, colours, settings)
-        write_photo(photo, colours, target, settings, overwrite=overwrite)
+        write_photo(photo, colours, target, settings, overwrite=overwrite or in_place)
         return Report(
             width=photo.width,
             height=photo.height,
@@ -251,19 +264,34 @@ class Colorizer:
         scale = min(native / min(height, width), MAX_ASPECT * native / max(height, width))
         return max(1, round(height * scale)), max(1, round(width * scale))
 
-    def _colours(self, photo: Photo, page: int, temperature: float | None, decode: Decode) -> AbMap:
+    def _colours(
+        self, photo: Photo, page: int, temperature: float | None, decode: Decode, levels: bool = False
+    ) -> AbMap:
         height, width = self.network_size(photo.pages[page].height, photo.pages[page].width)
-        return self.ab_map(photo.lightness(page, height, width), temperature, decode)
-
-    def _array_colours(self, pixels: Samples, temperature: float | None, decode: Decode) -> AbMap:
-        return self.ab_map(resampled_lightness(pixels, *self.network_size(*pixels.shape[:2])), temperature, decode)
+        small = photo.thumbnail(page, height, width)
+        if page == 0:
+            photo.notes.extend(remarks(small))
+        return self.ab_map(lightness_of(small), temperature, decode, levels)
 
     def ab_map(
-        self, lightness: NDArray[np.float32], temperature: float | None = None, decode: Decode = "annealed-mean"
+        self,
+        lightness: NDArray[np.float32],
+        temperature: float | None = None,
+        decode: Decode = "annealed-mean",
+        levels: bool = False,
     ) -> AbMap:
+        """Colour for a page, from its lightness at the network's size (network_size), as colorize merges it: what
+        predict_ab gives, less in plain areas and in photographs with little contrast (see plain_areas).
+
+        lightness: float [H, W], CIE L 0..100. levels: stretch the lightness too. Raises SettingError.
+        """
+        limits = levels_of(without_paper(lightness)) if levels else None
+        if limits is not None:
+            lightness = stretched(lightness, limits).astype(np.float32)
         height, width = lightness.shape
         stride = self.info.stride
-        return AbMap(self.predict_ab(lightness, temperature, decode), (height / stride, width / stride))
+        colours = AbMap(self.predict_ab(lightness, temperature, decode), (height / stride, width / stride))
+        return replace(restrained(colours, lightness), levels=limits)
 
     def _temperature(self, temperature: float | None, decode: Decode) -> float:
         """The temperature to run the graph at; SettingError for one that is not a finite number above 0."""
@@ -279,8 +307,16 @@ class Colorizer:
 
     def _check(self, temperature: float | None, decode: Decode, saturation: float) -> None:
         self._temperature(temperature, decode)
-        if not (math.isfinite(saturation) and saturation >= 0):
-            raise SettingError(f"saturation is {saturation}; expected a finite number, 0 or above")
+        if not 0 <= saturation <= MAX_SATURATION:
+            raise SettingError(f"saturation is {saturation}; expected a number, 0 to {MAX_SATURATION:g}")
+
+
+def _same_file(source: Path, target: Path) -> bool:
+    """Whether two names are one file, by links too."""
+    try:
+        return source.samefile(target)
+    except (OSError, ValueError):  # one of them is missing, or no name at all
+        return False
 
 
 def _checked_array(photo: Samples) -> Samples:

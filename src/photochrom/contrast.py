@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 OUTLIERS = 1  # percent of the pixels at either end that do not count
 MOST = 4.0  # times: beyond that it is noise that is stretched
+LEVEL_OUTLIERS = 0.1  # percent at either end that levels_of may clip
+MOST_LEVELS = 10.0  # times
 FLAT = 1.0  # a range of L in which there is nothing to be seen
 
 
@@ -27,3 +29,19 @@ def widened(lightness: NDArray[np.float32], least_range: float) -> NDArray[np.fl
     middle = min(max((low + high) / 2, half), 100 - half)
     stretched = (lightness - (low + high) / 2) * factor + middle
     return np.clip(stretched, 0, 100).astype(np.float32)
+
+
+def levels_of(lightness: NDArray[np.float32]) -> tuple[float, float] | None:
+    """(low, high) in CIE L to bring to 0 and 100, the photograph's darkest and lightest but for outliers; None where
+    there is nothing to be seen, or nothing to gain.
+
+    lightness: float, any shape. The stretch is at most MOST_LEVELS times.
+    """
+    low, high = (float(value) for value in np.percentile(lightness, (LEVEL_OUTLIERS, 100 - LEVEL_OUTLIERS)))
+    if high - low <= FLAT or (low < 1 and high > 99):
+        return None
+    least = 100 / MOST_LEVELS
+    if high - low < least:
+        middle = min(max((low + high) / 2, least / 2), 100 - least / 2)
+        low, high = middle - least / 2, middle + least / 2
+    return low, high

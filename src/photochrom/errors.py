@@ -51,6 +51,10 @@ class OutputError(PhotoError):
     """The coloured photograph could not be written: it exists already, the folder is not writable, the disk is full."""
 
 
+class OutputExistsError(OutputError):
+    """The output exists already, and may not be replaced."""
+
+
 class ModelError(PhotochromError):
     """A model is unknown, damaged, or does not keep the graph contract."""
 

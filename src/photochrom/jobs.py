@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .atomic_file import refuse_existing
-from .errors import OutputError, PhotoError, UnreadablePhotoError
+from .errors import OutputError, OutputExistsError, PhotoError, SettingError, UnreadablePhotoError
 from .plan import Job
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Outcome:
     """What became of one job.
 
     error: for FAILED the whole message, for SKIPPED the reason; made: the reason is that photochrom made it.
-    report: of a DONE one that went to a file; encoded: of one that goes to stdout.
+    report: of a DONE one that went to a file; encoded: of one that goes to stdout; defect: what photochrom itself did
+    wrong, with its traceback.
     """
 
     job: Job
@@ -44,6 +45,7 @@ class Outcome:
     made: bool = False
     report: Report | None = None
     encoded: bytes | None = None
+    defect: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,11 @@ class Settings:
     temperature: float | None = None
     decode: Decode = "annealed-mean"
     saturation: float = 1.0
+    levels: bool = False
     quality: int = 92
     overwrite: bool = False
     skip_existing: bool = False
+    in_place: bool = False
     stdin: bytes = b""
 
 
@@ -69,7 +73,7 @@ def check(job: Job, settings: Settings) -> Outcome | None:
         if job.target is not None:
             if settings.skip_existing and job.target.exists():
                 return Outcome(job, Status.SKIPPED, error=f"{job.target} exists")
-            refuse_existing(job.target, settings.overwrite)
+            refuse_existing(job.target, settings.overwrite or settings.in_place)
     except PhotoError as error:
         return Outcome(job, Status.FAILED, error=str(error))
     except OSError as error:
@@ -91,39 +95,61 @@ def examine(job: Job, settings: Settings, max_pixels: int) -> Outcome:
             open_photo(job.source, max_pixels=max_pixels)
     except PhotoError as error:
         return Outcome(job, Status.FAILED, error=str(error))
+    except Exception as error:
+        return Outcome(job, Status.FAILED, error=unexpected(job.name, error), defect=error)
     return Outcome(job, Status.PLANNED)
 
 
 def colour(job: Job, colorizer: Colorizer, settings: Settings) -> Outcome:
-    """One job, done or failed; only a defect of photochrom itself raises."""
-    outcome = check(job, settings)
-    if outcome is not None:
-        return outcome
-    source: Path | bytes = settings.stdin if job.source is None else job.source
+    """One job, done or failed, whatever happens: a defect of photochrom itself is a failed job too."""
     try:
-        if job.target is not None:
-            _make_folder(job.target.parent)
-        result = colorizer.colorize_file(
-            source,
-            job.target,
-            name=job.name,
-            temperature=settings.temperature,
-            decode=settings.decode,
-            saturation=settings.saturation,
-            format=job.format,
-            quality=settings.quality,
-            overwrite=settings.overwrite,
-        )
+        return check(job, settings) or _coloured(job, colorizer, settings)
+    except OutputExistsError as error:
+        if settings.skip_existing:  # another process has made it since
+            return Outcome(job, Status.SKIPPED, error=f"{job.output} exists")
+        return Outcome(job, Status.FAILED, error=str(error))
     except PhotoError as error:
         return Outcome(job, Status.FAILED, error=str(error))
+    except SettingError as error:  # of this photograph alone: a format that cannot be written
+        return Outcome(job, Status.FAILED, error=f"{job.name}: {error}")
     except MemoryError:
         too_large = UnreadablePhotoError(
             job.name, "the memory did not suffice", "expected a smaller photograph or --jobs 1"
         )
         return Outcome(job, Status.FAILED, error=str(too_large))
+    except Exception as error:
+        return Outcome(job, Status.FAILED, error=unexpected(job.name, error), defect=error)
+
+
+def _coloured(job: Job, colorizer: Colorizer, settings: Settings) -> Outcome:
+    source: Path | bytes = settings.stdin if job.source is None else job.source
+    if job.target is not None:
+        _make_folder(job.target.parent)
+    result = colorizer.colorize_file(
+        source,
+        job.target,
+        name=job.name,
+        temperature=settings.temperature,
+        decode=settings.decode,
+        saturation=settings.saturation,
+        levels=settings.levels,
+        format=job.format,
+        quality=settings.quality,
+        overwrite=settings.overwrite,
+        in_place=settings.in_place,
+    )
     if isinstance(result, bytes):
         return Outcome(job, Status.DONE, encoded=result)
     return Outcome(job, Status.DONE, report=result)
+
+
+def unexpected(name: str, error: Exception) -> str:
+    """What a person is told of a defect: it is photochrom's, and what to send."""
+    text = " ".join(str(error).split())[:200]
+    return (
+        f"{name}: unexpected: {type(error).__name__}: {text}; this is a defect of photochrom: please report it with "
+        "what --debug prints"
+    )
 
 
 def _make_folder(folder: Path) -> None:

@@ -14,19 +14,28 @@ lightness.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .color import RGB_TO_XYZ, WHITE, XYZ_TO_RGB, cie_f, linear_to_srgb, srgb_to_linear
+from .color import (
+    RGB_TO_XYZ,
+    WHITE,
+    XYZ_TO_RGB,
+    cie_f,
+    cie_f_inverse,
+    linear_to_srgb,
+    luminance_to_lightness,
+    srgb_to_linear,
+)
 
 Samples = NDArray[Any]  # uint8 or uint16
 
 BLOCK = 65536  # pixels worked on at a time: few calls for the interpreter, buffers that stay in the caches
-_RELATIVE = 1e-6  # what float32 can still tell apart at the top of the range of luminance
+_RELATIVE = 1e-6  # float32 resolution at the top of the luminance range
 _TINY = 1e-3  # and at its bottom, in steps of the tables
 
 # (X/Xn - Y, Z/Zn - Y) -> linear R, G, B; each column has no luminance, so Y stays what it was.
@@ -39,10 +48,12 @@ class AbMap:
 
     cells: (rows, columns) of the map under the page, fractional: the page's height and width on the network's grid
     divided by its stride. The centre of page pixel x lies at map coordinate (x + 0.5) * columns / width - 0.5.
+    levels: (low, high) in CIE L that become 0 and 100 in the output; None: the lightness stays as it is.
     """
 
     ab: NDArray[np.float32]
     cells: tuple[float, float]
+    levels: tuple[float, float] | None = None
 
     @property
     def is_grey(self) -> bool:
@@ -90,10 +101,42 @@ def lightness_of(pixels: Samples) -> NDArray[np.float32]:
 
 
 def _positions(length: int, cells: float, available: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """For each of `length` pixels: the map cell before its centre, and the way to the next (0..1)."""
+    """For each of `length` pixels: the map cell before its centre, and the interpolation weight of the next (0..1)."""
     position = np.clip((np.arange(length) + 0.5) * (cells / length) - 0.5, 0, available - 1)
     first = np.minimum(position.astype(np.intp), max(available - 2, 0))
     return first, (position - first).astype(np.float32)
+
+
+def bilinear(ab: NDArray[np.float32], height: int, width: int, cells: tuple[float, float]) -> NDArray[np.float32]:
+    """A map [2, h, w] at the page's size, [2, height, width]; cells: as in AbMap."""
+    y, down = _positions(height, cells[0], ab.shape[1])
+    x, along = _positions(width, cells[1], ab.shape[2])
+    tall = ab[:, y] + (ab[:, np.minimum(y + 1, ab.shape[1] - 1)] - ab[:, y]) * down[:, None]
+    return tall[:, :, x] + (tall[:, :, np.minimum(x + 1, ab.shape[2] - 1)] - tall[:, :, x]) * along
+
+
+def stretched(lightness: NDArray[Any], levels: tuple[float, float]) -> NDArray[Any]:
+    """CIE L with levels (low, high) brought to 0 and 100; what lies outside is clipped."""
+    low, high = levels
+    return np.clip((lightness - low) * (100 / (high - low)), 0, 100)
+
+
+@lru_cache(maxsize=4)
+def _stretched_tables(bits: int, levels: tuple[float, float]) -> tuple[_Tables, NDArray[np.float32]]:
+    """The tables with grey codes stretched, and int(Y * scale) -> stretched Y * scale for the codes of RGB."""
+    plain = _tables(bits)
+
+    def luminance(y: NDArray[Any]) -> NDArray[Any]:
+        return cie_f_inverse((stretched(luminance_to_lightness(y), levels) + 16) / 116)
+
+    centres = np.minimum((np.arange(len(plain.lightness)) + 0.5) / plain.scale, 1.0)
+    grey = luminance(plain.luminance.astype(np.float64) / plain.scale)
+    tables = replace(
+        plain,
+        luminance=(grey * plain.scale).astype(np.float32),
+        grey_lightness=(3 * cie_f(grey) * plain.scale ** (1 / 3)).astype(np.float32),
+    )
+    return tables, (luminance(centres) * plain.scale).astype(np.float32)
 
 
 class PageMerger:
@@ -104,7 +147,9 @@ class PageMerger:
 
     def __init__(self, colours: AbMap, height: int, width: int, bits: int, saturation: float = 1.0) -> None:
         self.height, self.width, self.bits = height, width, bits
-        self._table = _tables(bits)
+        self._table, self._stretch = _tables(bits), None
+        if colours.levels is not None:
+            self._table, self._stretch = _stretched_tables(bits, colours.levels)
         self._grey = colours.is_grey or saturation == 0
         scale = self._table.scale ** (1 / 3)
         steps = np.array([scale / 500, -scale / 200], np.float32)[:, None, None]
@@ -113,7 +158,7 @@ class PageMerger:
         x_next = np.minimum(x + 1, ab.shape[2] - 1)
         rows = ab[:, :, x] * (1 - along) + ab[:, :, x_next] * along  # [2, h, width]
         row_steps = np.diff(rows, axis=1, append=rows[:, -1:])
-        # Per row of the map one stretch of memory: several times faster to read than the two planes apart.
+        # Both channels of a map row are contiguous: several times faster to read than two separate planes.
         self._rows = np.ascontiguousarray(rows.transpose(1, 0, 2))  # [h, 2, width]
         self._row_steps = np.ascontiguousarray(row_steps.transpose(1, 0, 2))
         self._y, self._down = _positions(height, colours.cells[0], ab.shape[1])
@@ -162,8 +207,10 @@ class PageMerger:
                 np.take(table.channels[c], index, out=share if c else luminance, mode="clip")
                 if c:
                     luminance += share
-            np.copyto(buffers.small[:n], luminance, casting="unsafe")  # by way of int32, which is faster
-            np.copyto(index, buffers.small[:n])
+            self._look_up(luminance, index, buffers)
+            if self._stretch is not None:
+                np.take(self._stretch, index, out=luminance, mode="clip")
+                self._look_up(luminance, index, buffers)
             np.take(table.lightness, index, out=buffers.slope[:n], mode="clip")
         linear = buffers.linear[:, :n]
         if self._grey:
@@ -175,6 +222,13 @@ class PageMerger:
             np.copyto(small, linear[c], casting="unsafe")
             np.copyto(index, small)
             np.take(table.gamma, index, out=out[c].reshape(n), mode="clip")
+
+    @staticmethod
+    def _look_up(luminance: NDArray[np.float32], index: NDArray[np.intp], buffers: _Buffers) -> None:
+        """index = int(luminance), by way of int32, which is faster."""
+        small = buffers.small[: len(index)]
+        np.copyto(small, luminance, casting="unsafe")
+        np.copyto(index, small)
 
     def _add_colour(
         self, top: int, rows: int, y: NDArray[np.float32], linear: NDArray[np.float32], buffers: _Buffers
@@ -204,19 +258,19 @@ class PageMerger:
     def _keep_in_gamut(
         self, y: NDArray[np.float32], linear: NDArray[np.float32], high: NDArray[np.float32], low: NDArray[np.float32]
     ) -> None:
-        """linear [3, n], so far the way from the grey y [n]: shortened where it leaves 0..scale, and y added."""
+        """linear [3, n], the offset from the grey y [n]: scaled down where it would leave 0..scale, then y is added."""
         np.maximum(linear[0], linear[1], out=high)
         np.maximum(high, linear[2], out=high)
         np.minimum(linear[0], linear[1], out=low)
         np.minimum(low, linear[2], out=low)
-        # The way may be gone as far as the room goes; never further than all of it.
-        # A little more than there is keeps 0 / 0 away; the look-up of the gamma is clipped.
-        room = np.subtract(np.float32(self._table.scale * (1 + _RELATIVE)), y)
-        np.maximum(high, room, out=high)
-        np.divide(room, high, out=high)
-        np.subtract(np.float32(-_TINY), y, out=room)
-        np.minimum(low, room, out=low)
-        np.divide(room, low, out=low)
+        # The largest factor (at most 1) that keeps each channel within 0..scale.
+        # A small excess avoids 0 / 0; the gamma look-up is clipped.
+        headroom = np.subtract(np.float32(self._table.scale * (1 + _RELATIVE)), y)
+        np.maximum(high, headroom, out=high)
+        np.divide(headroom, high, out=high)
+        np.subtract(np.float32(-_TINY), y, out=headroom)
+        np.minimum(low, headroom, out=low)
+        np.divide(headroom, low, out=low)
         np.minimum(high, low, out=high)
         linear *= high
         linear += y
@@ -240,7 +294,7 @@ _local = threading.local()
 
 
 def _buffers(n: int) -> _Buffers:
-    """This thread's scratch space: made once, since fresh memory costs more than what is computed in it."""
+    """This thread's scratch space, allocated once, since allocation costs more than the computation."""
     if getattr(_local, "size", 0) != n:
         _local.buffers, _local.size = _Buffers(n), n
     buffers: _Buffers = _local.buffers

@@ -110,7 +110,7 @@ def open_session(
     The session computes `output` alone: who asks for colours does not pay for the distribution. Raises ModelError
     naming the file, what was found and what was expected.
     """
-    import onnxruntime
+    from .onnx_runtime import onnxruntime
 
     file = find_model(path)
     try:
@@ -142,8 +142,9 @@ def usable_cores() -> int:
 
 def _onnxruntime_errors() -> tuple[type[Exception], ...]:
     """What ONNX Runtime raises for files and graphs it cannot use: no common base class but Exception."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
+    from .onnx_runtime import onnxruntime
 
+    state = onnxruntime.capi.onnxruntime_pybind11_state
     names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile", "NotImplemented",
              "RuntimeException")  # fmt: skip
     return tuple(getattr(state, name) for name in names if hasattr(state, name))

@@ -1,6 +1,6 @@
-"""Drop an output from an ONNX file's bytes, and what computed it alone, so that ONNX Runtime does not compute it.
+"""Drop an output and the nodes that only it needs from an ONNX file's bytes, so that ONNX Runtime skips them.
 
-ONNX Runtime computes every output that a graph declares, asked for or not, and every node, used or not; the
+ONNX Runtime computes every declared output and every node, whether requested or not; the
 `probabilities` of the contract would cost nearly as much as the network. The package `onnx` could edit the file, but is
 larger than most of what is installed here: this needs a few levels of protobuf's wire format.
 """
@@ -37,7 +37,7 @@ def _without_output(graph: bytes, name: bytes) -> bytes:
     if len(kept) == len(fields):
         return graph
     candidates = {name}
-    while candidates:  # the nodes that made it, then those that served only them
+    while candidates:  # the nodes that computed it, then those that only fed these
         nodes = [content for number, _, content in kept if number == _GRAPH_NODE]
         if any(_has_subgraph(node) for node in nodes):
             break  # inside an If or a Loop, names may be used that are not seen here

@@ -21,7 +21,9 @@ from .errors import MissingPhotoError, OutputError, PhotoError, SettingError, Un
 from .photo.formats import FORMATS, SUFFIXES, WRITABLE, format_of_suffix
 
 STDIN = STDOUT = "-"
-_SHOWN_CLASHES = 5
+# What network storage and systems keep beside photographs: small copies, waste. (Hidden folders are left out anyway.)
+NO_PHOTOGRAPHS = frozenset({"@eadir", "#recycle", "#snapshot", "$recycle.bin", "__macosx", "lost+found",
+                            "system volume information"})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +82,22 @@ def make_plan(
     recursive: bool = False,
     format: str = "same",
     overwrite: bool = False,
+    in_place: bool = False,
     is_marked: Callable[[Path], bool] = lambda path: False,
 ) -> Plan:
     """The jobs for these inputs.
 
-    overwrite: outputs that exist are replaced, so that none of them may be an input.
+    overwrite: outputs that exist are replaced, so that none of them may be an input. in_place: each photograph is its
+    own output.
     is_marked says whether photochrom made a photograph; it is asked only where two jobs meet, because a folder may
     hold a million photographs.
 
-    Raises SettingError where the request as a whole makes no sense: a folder without `recursive`, an output that
-    cannot hold the inputs, two inputs with one output, an output that is its own input.
+    What cannot be done is in `refused`, and the rest is done: a folder without `recursive`, two inputs with one output.
+    Raises SettingError where the request as a whole makes no sense: an output that cannot hold the inputs, an output
+    that is its own input.
     """
+    if in_place and (output is not None or format != "same" or STDIN in inputs):
+        raise SettingError("--in-place replaces each photograph by its own colours; leave -o, --format and - out")
     if output == "":
         raise SettingError("-o: the name is empty; expected a file, a folder or '-'")
     if STDIN in inputs and len(inputs) > 1:
@@ -108,8 +115,10 @@ def make_plan(
         key = key_of(found.source)
         if key in sources:
             continue
-        if folder is not None:
-            target: Path | None = _renamed(folder / found.source.relative_to(found.base), format)
+        if in_place:
+            target: Path | None = found.source
+        elif folder is not None:
+            target = _renamed(folder / found.source.relative_to(found.base), format)
         elif output is None:
             beside = _renamed(found.source, format)
             target = beside.with_name(f"{beside.stem}.color{beside.suffix}")
@@ -117,6 +126,8 @@ def make_plan(
             target = None if output == STDOUT else Path(output)
         sources[key] = Job(str(found.source), None if target is None else str(target), format, found.in_folder)
     plan.jobs = list(sources.values())
+    if in_place:
+        return plan
     _settle_roles(plan, sources, key_of, overwrite, is_marked)
     del sources
     _settle_clashes(plan, key_of, is_marked)
@@ -188,7 +199,9 @@ def _find(inputs: Sequence[str], recursive: bool, output: Path | None, refused: 
             try:
                 if path.is_dir():
                     if not recursive:
-                        raise SettingError(f"{path} is a folder; add -r to colour the photographs in it")
+                        found, expected = "is a folder", "add -r to colour the photographs in it"
+                        refused.append(UnreadablePhotoError(path, found, expected))
+                        continue
                     yield from _walk(path, base, output, refused)
                 elif path.exists():
                     yield _Found(path, path.parent if base == path else base, False)
@@ -204,11 +217,16 @@ def _walk(top: Path, base: Path, output: Path | None, refused: list[PhotoError])
     errors: list[OSError] = []
     for folder, folders, names in os.walk(top, onerror=errors.append):
         here = Path(folder)
-        folders[:] = sorted(name for name in folders if name[0] != "." and os.path.realpath(here / name) != skip)
+        folders[:] = sorted(name for name in folders if _may_hold(name) and os.path.realpath(here / name) != skip)
         for name in sorted(names):
             if name[0] != "." and Path(name).suffix.lower() in SUFFIXES and (here / name).is_file():
                 yield _Found(here / name, base, True)
     refused += [_unreadable(Path(error.filename), error) for error in errors]
+
+
+def _may_hold(folder: str) -> bool:
+    """Whether a folder of this name may hold a person's photographs; names beginning with @ are a NAS's helpers."""
+    return folder[0] not in ".@" and folder.lower() not in NO_PHOTOGRAPHS
 
 
 def _missing(path: Path) -> PhotoError:
@@ -262,7 +280,7 @@ def _settle_roles(
 
 
 def _settle_clashes(plan: Plan, key_of: _Keys, is_marked: Callable[[Path], bool]) -> None:
-    """Two inputs with one output: those that photochrom made leave; if two are still there, SettingError."""
+    """Two inputs with one output: those that photochrom made leave; if two are still there, both are refused."""
     first: dict[_Key, Job] = {}
     groups: dict[_Key, list[Job]] = {}
     for job in plan.jobs:
@@ -270,20 +288,17 @@ def _settle_clashes(plan: Plan, key_of: _Keys, is_marked: Callable[[Path], bool]
             key = key_of(job.target_name)
             if first.setdefault(key, job) is not job:
                 groups.setdefault(key, [first[key]]).append(job)
-    made: list[Job] = []
-    clashes = []
+    left_out: set[int] = set()
     for jobs in groups.values():
         ours = [job for job in jobs if job.found and is_marked(Path(job.name))]
-        made += ours
-        if len(jobs) - len(ours) > 1:
-            clashes.append([job for job in jobs if job not in ours])
-    if clashes:
-        lines = [f"{jobs[0].output} would come from {' and '.join(job.name for job in jobs)}" for jobs in clashes]
-        more = [f"... and {len(lines) - _SHOWN_CLASHES} more"] if len(lines) > _SHOWN_CLASHES else []
-        raise SettingError(
-            "two inputs have one output; give their common folder with -r, another --format, or one -o each:\n  "
-            + "\n  ".join(lines[:_SHOWN_CLASHES] + more)
-        )
-    plan.made += [Path(job.name) for job in made]
-    left_out = {id(job) for job in made}
+        plan.made += [Path(job.name) for job in ours]
+        left_out.update(id(job) for job in ours)
+        others = [job for job in jobs if job not in ours]
+        if len(others) > 1:
+            left_out.update(id(job) for job in others)
+            found = f"{jobs[0].output} would come from {' and '.join(job.name for job in others)}"
+            what_to_do = (
+                "two inputs have one output; give their common folder with -r, another --format, or one -o each"
+            )
+            plan.refused += [OutputError(job.name, found, what_to_do) for job in others]
     plan.jobs = [job for job in plan.jobs if id(job) not in left_out]

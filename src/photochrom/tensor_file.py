@@ -1,7 +1,7 @@
-"""Reading files of weights that someone else made: tensors by name, and never code.
+"""Safe reader for third-party weights: named tensors, never code.
 
-PyTorch's files are pickles, and a pickle can run programs. Only the restricted unpickler reads them here
-(weights_only=True); what it refuses stays refused.
+PyTorch's files are pickles, which can execute code. They are read with the restricted unpickler only
+(weights_only=True), with no fallback.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _checked_head(file: Path) -> bytes:
         if status.st_size > LIMIT:
             raise ModelError(
                 f"{file}: has {status.st_size / 1e6:.0f} MB; expected at most {LIMIT / 1e6:.0f} MB: "
-                "no network that photochrom knows is so large"
+                "no network known to photochrom is that large"
             )
         with file.open("rb") as stream:
             head = stream.read(9)
@@ -81,17 +81,17 @@ def _read_pickle(file: Path, head: bytes) -> Any:
         with file.open("rb") as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(stream, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises what the damage happens to cause
-        # PyTorch's own message advises weights_only=False, which is the one thing not to do.
+    except Exception as error:  # the exception that torch.load raises depends on the damage
+        # PyTorch's message recommends weights_only=False, which would be unsafe.
         if refused := _REFUSED.search(str(error)):
             raise ModelError(
-                f"{file}: holds more than tensors: it asks to run {refused[1]}, which was not done; {EXPECTED}"
+                f"{file}: holds more than tensors: it would run {refused[1]}, which was refused; {EXPECTED}"
             ) from None
         raise ModelError(f"{file}: damaged, or no file of weights ({_first_line(error)}); {EXPECTED}") from None
 
 
 def _refuse_inflated(file: Path) -> None:
-    """PyTorch stores without compression: a small file that unpacks to a large one was made to fill the memory."""
+    """PyTorch stores without compression: a small file that unpacks to a large one is a decompression bomb."""
     try:
         with zipfile.ZipFile(file) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
@@ -102,7 +102,7 @@ def _refuse_inflated(file: Path) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    """What went wrong, without the advice that the restricted unpickler wraps around it."""
+    """The first line of the error, without the restricted unpickler's advice."""
     lines = str(error).rpartition("WeightsUnpickler error:")[2].strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:150]}" if lines else type(error).__name__
 

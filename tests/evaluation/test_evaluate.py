@@ -122,7 +122,7 @@ def test_labels_of_other_photographs(photographs: Path) -> None:
 
 def test_two_systems_of_one_name(photographs: Path) -> None:
     paths = list_photographs(photographs)
-    with pytest.raises(DataError, match="two systems have one name: grey, grey"):
+    with pytest.raises(DataError, match="two systems have the same name: grey, grey"):
         evaluate(paths, [make_baseline("grey", paths)] * 2, folder=photographs, half="all")
 
 
@@ -148,7 +148,7 @@ def test_a_judge_that_random_colours_deceive_is_not_quoted(photographs: Path, mo
         return JudgeScores(Interval(error, error, error), 60)
 
     paths = list_photographs(photographs)
-    for error, note in ((12.0, "not to be trusted here"), (3.0, "")):
+    for error, note in ((12.0, "not reliable here"), (3.0, "")):
         monkeypatch.setattr(judge, "judge", lambda *a, error=error, **k: verdict(error))
         found = evaluate(paths, [make_baseline("grey", paths)], folder=photographs, half="all", judged=True, threads=1)
         assert note in found.judge_note

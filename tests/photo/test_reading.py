@@ -64,7 +64,7 @@ def test_sixteen_bits_stay_sixteen(
     suffix: str, channels: int, grey16: NDArray, tmp_path: Path, colorizer: Colorizer
 ) -> None:
     source, target = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
-    pixels = grey16 if channels == 1 else np.stack([grey16, grey16 // 2, grey16 // 3], -1)
+    pixels = grey16 if channels == 1 else np.stack([grey16 // 3, grey16 // 2, grey16], -1)
     pyvips.Image.new_from_array(pixels).copy(interpretation="grey16" if channels == 1 else "rgb16").write_to_file(
         str(source)
     )

@@ -86,7 +86,7 @@ def test_leaves_out_and_names_what_cannot_be_used(album: Path, tmp_path: Path) -
 
 def test_model_that_always_fails(colour_photographs: Path, tmp_path: Path) -> None:
     names = " ".join(path.name for path in colour_photographs.iterdir())
-    with pytest.raises(DataError, match=r"bad: failed on 20 photographs in a row.*leave this model out, or mend it"):
+    with pytest.raises(DataError, match=r"bad: failed on 20 photographs in a row.*leave this model out, or fix it"):
         build(colour_photographs, tmp_path / "study", Picky("bad", names))
     assert list(tmp_path.iterdir()) == []
 
@@ -123,7 +123,7 @@ def test_baselines_that_people_can_judge(colour_photographs: Path, tmp_path: Pat
     check_baselines([])
     check_baselines(["constant", "lightness-table", "random", "truth"])
     with pytest.raises(
-        SettingError, match=r"'grey' \(colour beside plain grey gives itself away.*; expected one of con"
+        SettingError, match=r"'grey' \(next to grey the colour picture is obvious.*; expected one of con"
     ):
         check_baselines(["truth", "grey"])
     with pytest.raises(SettingError, match=r"baseline is 'sepia'; expected one of constant"):

@@ -205,5 +205,5 @@ def test_refuses_views_of_different_sizes(squares, views, tmp_path):
     for name in ("plain.npy", "plain.npz"):
         (tmp_path / name).write_bytes((views / name).read_bytes())
     encode(find_photos(squares), tmp_path / "small.npy", View(Data(size=32)))
-    with pytest.raises(DataError, match="made otherwise"):
+    with pytest.raises(DataError, match="does not match"):
         EncodedPhotos(tmp_path, 0)

@@ -1,4 +1,4 @@
-"""The command `photochrom`. Each subcommand is a module of its own, imported only when it is the one that is run."""
+"""The command `photochrom`. Each subcommand is its own module, imported only when it is run."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ COMMANDS = {
     "train": _Command("train", "train", "Train a network by a recipe.", "train"),
     "export": _Command("export", "export", "Make the ONNX model of a training run.", "train"),
     "evaluate": _Command("evaluate", "evaluate", "Score models on a folder of colour photographs.", "eval"),
-    "study": _Command("study", "app", "Let people judge: build, serve and report a Turing test.", "study"),
-    "probe": _Command("probe", "probe", "Linear probes: what the features of a network know.", "train,eval"),
+    "study": _Command("study", "app", "Build, serve and report a Turing test with people.", "study"),
+    "probe": _Command("probe", "probe", "Linear probes on the features of a network.", "train,eval"),
     "voc": _Command("voc", "app", "Fine-tune on PASCAL VOC: classification, segmentation, detection.", "train"),
-    "bench": _Command("bench", "bench", "Measure speed on this machine, beside the paper's network.", None),
+    "bench": _Command("bench", "bench", "Measure speed on this machine, compared with the paper's network.", None),
 }
 
 
@@ -74,14 +74,14 @@ def _build_app() -> typer.Typer:
             if name in COMMANDS:
                 self.commands[name] = _load(name)
             elif not name.startswith("-") and _is_photo(name):
-                ctx.fail(f"{name!r} is no command. Did you mean: photochrom colorize {' '.join(args)}")
+                ctx.fail(f"{name!r} is not a command. Did you mean: photochrom colorize {' '.join(args)}")
             return super().resolve_command(ctx, args)
 
     app = typer.Typer(
         cls=LazyGroup,
         help="Colours black-and-white photographs, on your own machine.",
         no_args_is_help=True,
-        rich_markup_mode=None,  # plain help and errors: a box would break file names at its edge
+        rich_markup_mode=None,  # plain help and errors: boxes would wrap file names
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

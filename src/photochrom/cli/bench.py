@@ -1,4 +1,4 @@
-"""`photochrom bench`: how fast is it here, beside the paper's network, libvips alone and a bare Python."""
+"""`photochrom bench`: speed on this machine, compared with the paper's network, libvips alone and a bare Python."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def bench(
         if side < SIDE_MULTIPLE or side % SIDE_MULTIPLE:
             raise SettingError(f"--size is {side}; expected a multiple of {SIDE_MULTIPLE}")
     if json_file is not None and not json_file.parent.is_dir():
-        raise SettingError(f"--json {json_file}: there is no folder {json_file.parent}; make it first")
+        raise SettingError(f"--json {json_file}: there is no folder {json_file.parent}; create it first")
     path = find_model(model)
     info = read_info(path)
     native = -(-info.native_size // SIDE_MULTIPLE) * SIDE_MULTIPLE

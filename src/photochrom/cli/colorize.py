@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ..colorizer import Decode
 
 
+MAX_SATURATION = 10.0  # as in colorizer, which takes too long to import for --help
+
+
 class _Decode(StrEnum):
     ANNEALED_MEAN = "annealed-mean"
     MEAN = "mean"
@@ -34,8 +37,10 @@ class _Decode(StrEnum):
 class _Format(StrEnum):
     SAME = "same"
     JPG = "jpg"
+    JPEG = "jpeg"
     PNG = "png"
     TIFF = "tiff"
+    TIF = "tif"
     WEBP = "webp"
 
 
@@ -45,9 +50,9 @@ def _positive(value: float | None) -> float | None:
     return value
 
 
-def _not_negative(value: float) -> float:
-    if not (math.isfinite(value) and value >= 0):
-        raise typer.BadParameter(f"found {value}; expected a finite number, 0 (grey) or more")
+def _saturation(value: float) -> float:
+    if not 0 <= value <= MAX_SATURATION:
+        raise typer.BadParameter(f"found {value}; expected a number from 0 (grey) to {MAX_SATURATION:g}")
     return value
 
 
@@ -77,44 +82,66 @@ def colorize(
     decode: Annotated[
         _Decode, typer.Option(help="How one colour comes out of the likely ones.")
     ] = _Decode.ANNEALED_MEAN,
-    saturation: Annotated[float, typer.Option(callback=_not_negative, help="Factor on the chroma; 0 is grey.")] = 1.0,
+    saturation: Annotated[float, typer.Option(callback=_saturation, help="Factor on the chroma; 0 is grey.")] = 1.0,
+    levels: Annotated[
+        bool, typer.Option("--levels", help="Stretch the lightness of faded and dark photographs to the full range.")
+    ] = False,
     format: Annotated[
         _Format, typer.Option(case_sensitive=False, help="Of the output; same as the input's.")
     ] = _Format.SAME,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG, WebP and AVIF.")] = 92,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Pass over outputs that exist.")] = False,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Replace each photograph by its coloured self; the original is gone.")
+    ] = False,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger photographs.")] = 500_000_000,
     jobs: Annotated[int, typer.Option(min=1, max=256, metavar="N", help="Photographs at a time.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a photograph on stdout.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors and notes.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where photochrom itself went wrong.")] = False,
 ) -> None:
     """Colour photographs.
 
     Photographs of any size, 8 or 16 bit; JPEG, PNG, TIFF, WebP and what else libvips reads. The lightness stays as
-    it is, metadata are kept, and the output is marked as coloured by a model. Nothing leaves this machine.
+    it is without --levels, metadata are kept, and the output is marked as coloured by a model. Nothing leaves this
+    machine.
 
     Exit code: 0 all done; 1 some failed, the others are done; 2 wrong usage; 130 interrupted.
     """
     if overwrite and skip_existing:
         raise SettingError("--overwrite and --skip-existing exclude each other; give one of them")
+    if in_place and skip_existing:
+        raise SettingError("--in-place and --skip-existing exclude each other; give one of them")
     if temperature is not None and decode is not _Decode.ANNEALED_MEAN:
         raise SettingError(f"--temperature belongs to --decode annealed-mean; leave it out with --decode {decode}")
     from ..photo.metadata import is_marked
 
-    plan = make_plan(inputs, output, recursive=recursive, format=format, overwrite=overwrite, is_marked=is_marked)
+    format = _Format({"jpeg": "jpg", "tif": "tiff"}.get(format, format))
+    plan = make_plan(
+        inputs, output, recursive=recursive, format=format, overwrite=overwrite, in_place=in_place, is_marked=is_marked
+    )
     to_stdout = any(job.target is None for job in plan.jobs)
     if to_stdout and as_json:
         raise SettingError("--json and the photograph would both go to stdout; give -o FILE, or leave --json out")
     if to_stdout and not dry_run and sys.stdout.isatty():
         raise SettingError("the photograph would go to a terminal; give -o FILE, or pipe stdout somewhere")
 
-    settings = Settings(temperature, cast("Decode", decode.value), saturation, quality, overwrite, skip_existing)
+    settings = Settings(
+        temperature=temperature,
+        decode=cast("Decode", decode.value),
+        saturation=saturation,
+        levels=levels,
+        quality=quality,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        in_place=in_place,
+    )
     if dry_run:
-        code = _dry_run(plan, settings, Reporter(total=0, as_json=as_json, quiet=quiet), model, max_pixels)
+        code = _dry_run(plan, settings, Reporter(total=0, as_json=as_json, quiet=quiet, debug=debug), model, max_pixels)
     else:
-        with Reporter(total=len(plan.jobs), as_json=as_json, quiet=quiet) as reporter:
+        with Reporter(total=len(plan.jobs), as_json=as_json, quiet=quiet, debug=debug) as reporter:
             code = _run(plan, settings, reporter, model, max_pixels, jobs)
     raise typer.Exit(code)
 

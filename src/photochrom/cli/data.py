@@ -21,9 +21,9 @@ _Data = Annotated[
     str,
     typer.Argument(help="Folder of photographs, .tar shards, Parquet, a pattern, a URL, or a Hugging Face data set."),
 ]
-_Limit = Annotated[int | None, typer.Option(min=1, help="Look at so many, drawn at random. [default: all]")]
-_Jobs = Annotated[int | None, typer.Option(min=1, help="Processes. [default: one a core]")]
-_Plot = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw it, too (needs photochrom[eval]).")]
+_Limit = Annotated[int | None, typer.Option(min=1, help="Use a random sample of this many. [default: all]")]
+_Jobs = Annotated[int | None, typer.Option(min=1, help="Processes. [default: one per core]")]
+_Plot = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Also plot it, as PNG (needs photochrom[eval]).")]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 
 
@@ -32,23 +32,23 @@ def pack(
     data: Annotated[
         str, typer.Argument(metavar="FOLDER", help="Photographs, in a tree of folders (or any other data).")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The folder SHARDS to make, or to go on with.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder SHARDS to create or continue.")],
     size: Annotated[int, typer.Option(help="Short side in pixels; smaller photographs are not enlarged.")] = 256,
     format: Annotated[str, typer.Option(metavar="webp|jpeg", help="How photographs are encoded.")] = "webp",
     quality: Annotated[int, typer.Option(metavar="1..100", help="Of the encoding.")] = 90,
-    per_shard: Annotated[int, typer.Option(min=1, help="Photographs a shard is made of.")] = 5000,
+    per_shard: Annotated[int, typer.Option(min=1, help="Photographs per shard.")] = 5000,
     jobs: _Jobs = None,
 ) -> None:
     """Make WebDataset .tar shards of photographs: small, quick to read, checksummed.
 
-    Run again after a stop, it goes on; shards that are complete stay. Corrupt, tiny and grey photographs are left out
+    Run it again after a stop to continue; complete shards are kept. Corrupt, tiny and grey photographs are left out
     and named in SHARDS/skipped.jsonl.
     """
     from ..data.pack import Encoding, PackSettings, skipped_of
     from ..data.pack import pack as make_shards
     from ..data.sources import find_photos
 
-    logging.getLogger("pyvips").setLevel(logging.ERROR)  # it has a line for every damaged row of pixels
+    logging.getLogger("pyvips").setLevel(logging.ERROR)  # libvips logs a line for every damaged row of pixels
     settings = PackSettings(Encoding(size, format, quality), per_shard=per_shard)
     count = total = 0
     for shard in make_shards(find_photos(data), output, settings, _processes(jobs)):
@@ -66,15 +66,15 @@ def encode(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.npy", help="The file to write.")],
     size: Annotated[int, typer.Option(min=32, help="Side of a crop in pixels, a multiple of 32.")] = 192,
     least_area: Annotated[float, typer.Option(min=0.01, max=1.0, help="Least share that a crop covers.")] = 0.5,
-    gamma: Annotated[float, typer.Option(min=0.0, help="L is bent by up to exp(+-gamma).")] = 0.15,
-    sharpness: Annotated[float, typer.Option(min=0.0, help="How far L is made sharper or softer.")] = 0.0,
-    noise: Annotated[float, typer.Option(min=0.0, help="Most noise that is added, in L.")] = 0.0,
+    gamma: Annotated[float, typer.Option(min=0.0, help="L to the power of up to exp(+-gamma).")] = 0.15,
+    sharpness: Annotated[float, typer.Option(min=0.0, help="Strength of random sharpening and blur.")] = 0.0,
+    noise: Annotated[float, typer.Option(min=0.0, help="Largest standard deviation of noise, in L.")] = 0.0,
     aged: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of crops made into old prints.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Another one gives another view of the photographs.")] = 0,
+    seed: Annotated[int, typer.Option(help="Another seed gives other crops and augmentations.")] = 0,
     jobs: _Jobs = None,
     overwrite: _Overwrite = False,
 ) -> None:
-    """Compute once what lite's ImageNet encoder sees, to train its decoder several times as fast (data.encoded)."""
+    """Precompute features of lite's ImageNet encoder, to train its decoder several times as fast (data.encoded)."""
     from ..atomic_file import refuse_existing
     from ..data.sources import find_photos
     from ..errors import SettingError

@@ -37,7 +37,7 @@ def evaluate(
     classifier: Annotated[
         str | None, typer.Option(help="efficientnet-lite2, vgg16 or an ONNX file. [default: efficientnet-lite2]")
     ] = None,
-    judge: Annotated[bool, typer.Option("--judge", help="Let a machine tell coloured from real.")] = False,
+    judge: Annotated[bool, typer.Option("--judge", help="Train a classifier to tell coloured from real.")] = False,
     temperature: Annotated[
         list[float] | None, typer.Option(help="Of the models' annealed mean; may be repeated. [default: the model's]")
     ] = None,
@@ -48,17 +48,17 @@ def evaluate(
         bool,
         typer.Option("--aged", help="The models also on old prints: orthochromatic, grainy, faded."),
     ] = False,
-    limit: Annotated[int | None, typer.Option(help="At most so many photographs, evenly spread.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many photographs, evenly spaced.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads. [default: all cores]")] = None,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap and of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap and all random choices.")] = 0,
     html: Annotated[bool, typer.Option(help="Write report.html, with plots and pictures.")] = True,
     costs: Annotated[bool, typer.Option(help="Measure the models' speed and memory.")] = True,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Use no figures kept from earlier runs, keep none.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Neither read nor write cached results.")] = False,
 ) -> None:
     """Measure models and baselines on colour photographs: Table 1 of the paper, with intervals, plots and pictures.
 
-    Figures are kept in the cache folder: a run that is interrupted goes on where it was, and another one computes only
-    what is new. Fitted baselines (constant, lightness-table) are always fitted on the even half: report on --half odd.
+    Results are cached: an interrupted run continues where it stopped, and a later run computes only what is
+    new. Fitted baselines (constant, lightness-table) are always fitted on the even half: report on --half odd.
     """
     from ..errors import SettingError
     from ..evaluation import photographs

@@ -23,10 +23,10 @@ def export(
     ] = 0.0,
     soften: Annotated[int, typer.Option(help="Show the network every n-th pixel, enlarged: 1, 2 or 4.")] = 1,
     rebalance: Annotated[float, typer.Option(help="Strength of the class rebalancing: 1 as trained, 0 undone.")] = 1.0,
-    training_data: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = "not stated",
-    licence: Annotated[str, typer.Option(help="Under which terms it may be used, for the card.")] = "not stated",
+    training_data: Annotated[str, typer.Option(help="Its training data, for the card.")] = "not stated",
+    licence: Annotated[str, typer.Option(help="Its licence, for the card.")] = "not stated",
     scores: Annotated[Path | None, typer.Option(help="A report.json of `photochrom evaluate`, for the card.")] = None,
-    float32: Annotated[bool, typer.Option("--float32", help="Do not halve the weights' precision.")] = False,
+    float32: Annotated[bool, typer.Option("--float32", help="Keep weights in float32 instead of float16.")] = False,
     absorb: Annotated[
         bool, typer.Option("--absorb", help=".safetensors: make batch norm part of the layers before it.")
     ] = False,

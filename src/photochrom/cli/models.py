@@ -1,4 +1,4 @@
-"""`photochrom models`: which models there are, what is known about one, and the way in for others."""
+"""`photochrom models`: list models, describe one, fetch and import others."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def info_command(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name from `models list`, or an ONNX file.")],
     as_json: _AsJson = False,
 ) -> None:
-    """All that is known about one model: data, licence, scores, checksum."""
+    """Describe one model: data, licence, scores, checksum."""
     fields = _fields(read_info(find_model(name)))
     if as_json:
         typer.echo(json.dumps(fields))

@@ -1,4 +1,4 @@
-"""photochrom probe: what a network's features are worth, by linear classifiers on them."""
+"""photochrom probe: linear classifiers on a network's frozen features."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def probe(
         str | None, typer.Option(help="Of Parquet. [default: label, or the only ClassLabel]")
     ] = None,
     least: Annotated[int, typer.Option(help="Leave out classes with fewer photographs.")] = 10,
-    limit: Annotated[int | None, typer.Option(help="At most so many photographs, evenly drawn.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many photographs, evenly drawn.")] = None,
     split: Annotated[str, typer.Option(help="test, or validation: to choose settings by.")] = "test",
     size: Annotated[
         int | None, typer.Option(help="Input's side in pixels. [default: as each checkpoint was trained]")
@@ -59,7 +59,7 @@ def probe(
     store: Annotated[float, typer.Option(help="GB of disk to keep features in for the while.")] = 20.0,
     seed: Annotated[int, typer.Option(help="Of the initialisations, the order and the bootstrap.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all cores]")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Use no figures kept from earlier runs, keep none.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Neither read nor write cached results.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
     """Measure what networks have learnt, by linear classifiers on the frozen features of each of their stages: figure 7

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import traceback
 from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 class Reporter:
     """A bar on a terminal, else a line a photograph; errors and notes always; JSON lines where asked for.
 
-    total: how many photographs are to come.
+    total: how many photographs are to come; debug: show the traceback of a defect.
     """
 
-    def __init__(self, *, total: int, as_json: bool, quiet: bool) -> None:
+    def __init__(self, *, total: int, as_json: bool, quiet: bool, debug: bool = False) -> None:
+        self._debug = debug
         self.count: Counter[Status] = Counter()
         self._total = total
         self._as_json = as_json
@@ -76,6 +78,8 @@ class Reporter:
         name, target, report = outcome.job.name, outcome.job.output, outcome.report
         if outcome.status is Status.FAILED:
             self._say(f"Error: {outcome.error}", important=True)
+            if outcome.defect is not None and self._debug:
+                self._say("".join(traceback.format_exception(outcome.defect)), important=True)
         elif self._bar is None:
             facts = "" if report is None else f" ({report.width} x {report.height}, {report.seconds:.2f} s)"
             self._say(

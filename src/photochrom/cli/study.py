@@ -36,7 +36,7 @@ def build(
         ),
     ] = None,
     half: Annotated[str, typer.Option(help="even, odd or all photographs, by position in sorted order.")] = "all",
-    limit: Annotated[int | None, typer.Option(help="Take at most so many photographs. [default: all]")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many photographs. [default: all]")] = None,
     title: Annotated[str | None, typer.Option(help="What participants see at the top of the page.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the photographs, their order, the sides and random.")] = 0,
     threads: Annotated[int | None, typer.Option(help="CPU threads. [default: all cores]")] = None,

@@ -33,9 +33,9 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")] = 8000,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Serve a study as a web page, until Ctrl-C. Every answer is on the disk before the page hears of it.
+    """Serve a study as a web page, until Ctrl-C. Every answer is on disk before the page gets a reply.
 
-    On the open internet put a web server with HTTPS in front of it. It records no address and no browser.
+    On the open internet put a web server with HTTPS in front of it. Neither addresses nor browsers are recorded.
     """
     from ..study.plan import load_study
     from ..study.store import open_store
@@ -64,7 +64,7 @@ def serve(
         )
         try:
             uvicorn.Server(config).run(sockets=[listening])
-        except KeyboardInterrupt:  # uvicorn ends in good order, then raises the signal again
+        except KeyboardInterrupt:  # uvicorn shuts down cleanly, then raises the signal again
             print("ended; the study can be served again at any time", file=sys.stderr)
             raise typer.Exit(130) from None
         finally:
@@ -174,6 +174,6 @@ def delete_participant(
     with contextlib.closing(open_store(database_url or study, plan)) as store:
         identifier = store.find_participant(participant)
         if not yes:
-            typer.confirm(f"Delete everything of participant {identifier}? It cannot be brought back", abort=True)
+            typer.confirm(f"Delete everything of participant {identifier}? This cannot be undone", abort=True)
         shown = store.delete_participant(identifier)
     print(f"deleted: participant {identifier}, with {counted(shown, 'record')}", file=sys.stderr)

@@ -23,7 +23,7 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe's value: optimizer.lr=1e-3.")
     ] = None,
     run: Annotated[Path | None, typer.Option("-o", "--run", help="Folder of the run. [default: runs/RECIPE]")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run, exactly where it was.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run exactly where it stopped.")] = False,
 ) -> None:
     """Train a network on your own photographs.
 

@@ -1,4 +1,4 @@
-"""photochrom voc: PASCAL VOC by fine-tuning a network that learnt to colour."""
+"""photochrom voc: fine-tune a network trained for colourisation on PASCAL VOC."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Shared:
     workers: Annotated[int, typer.Option(min=0, help="Processes that read photographs.")] = 2
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted training, exactly where it was.")
+        bool, typer.Option("--resume", help="Continue an interrupted training exactly where it stopped.")
     ] = False
 
     def experiment(self, tune: str = "all") -> Experiment:
@@ -133,7 +133,7 @@ def _command(train: str, test: str, year: str) -> Callable[[Callable[..., None]]
 @_command(train="trainval", test="test", year="2007")
 def cls(
     shared: Shared,
-    tune: Annotated[Tune, typer.Option(help="What learns: the last layer, the connected layers, or all.")] = Tune.ALL,
+    tune: Annotated[Tune, typer.Option(help="Layers to train: the last, the connected ones, or all.")] = Tune.ALL,
 ) -> None:
     """Classification: which of the classes are in a photograph. Mean average precision."""
     from ..errors import SettingError

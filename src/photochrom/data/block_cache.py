@@ -1,4 +1,4 @@
-"""The few blocks of photographs (row groups, stretches of a tar) that a process holds at a time."""
+"""A small cache of blocks of photographs (row groups, byte ranges of a tar) per process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import DataError
 
 log = logging.getLogger(__name__)
 
-BLOCKS = 9  # one window of order.py and one to spare: what replaces a skipped photograph may lie in the next
+BLOCKS = 9  # one window of order.py and one more block: the replacement of a skipped photograph may lie in the next
 WAITS = (0.5, 2.0, 8.0)  # seconds before the second, third and fourth try of a read over a network
 
 T = TypeVar("T")
@@ -29,13 +29,13 @@ _held: OrderedDict[tuple[int, int], tuple[_Source, Any]] = OrderedDict()
 
 
 def get(source: _Source, start: int, stop: int) -> Any:
-    """The block start..stop of the source, read where it is not among those used last. Raises DataError."""
+    """The block start..stop of the source, from the cache or read now. Raises DataError."""
     key = (id(source), start)
     found = _held.pop(key, None)
     if found is None:
         while len(_held) >= BLOCKS:  # before reading: never more than BLOCKS at once
             _held.popitem(last=False)
-        found = (source, source.load(start, stop))  # the source with it: its id stays taken
+        found = (source, source.load(start, stop))  # keep the source alive too, so that its id is not reused
     _held[key] = found
     return found[1]
 
@@ -46,20 +46,20 @@ def clear() -> None:
 
 
 def retried(name: str, read: Callable[[], T]) -> T:
-    """read(), again after pauses where it raises: networks fail for a moment. Raises DataError when they stay so.
+    """Call read(), retrying after pauses, since network errors are often temporary. Raises DataError if all tries fail.
 
-    A photograph behind a failing network is not a corrupt one: training stops instead of skipping it.
+    A network error does not make a photograph corrupt: training stops instead of skipping it.
     """
     for wait in (*WAITS, None):
         try:
             return read()
         except DataError:
             raise
-        except Exception as error:  # each cloud's client has errors of its own
+        except Exception as error:  # each cloud client has its own exceptions
             if wait is None or isinstance(error, FileNotFoundError):
                 raise DataError(
                     f"{name}: cannot be read ({type(error).__name__}: {error}); "
-                    "expected it to stay reachable during training; go on with --resume when it is"
+                    "expected it to stay reachable during training; continue with --resume once it is"
                 ) from error
             log.warning("%s: %s; trying again in %g s", name, error, wait)
             time.sleep(wait)

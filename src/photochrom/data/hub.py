@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub: an id becomes the list of its Parquet files. Nothing else here knows the hub.
+"""Data sets of the Hugging Face hub: an id becomes the list of its Parquet files. The only module that knows the hub.
 
 owner/name                         as hf://datasets/owner/name
 hf://datasets/owner/name[@rev]     the files of the part "train"; all files where no name says "train"
@@ -20,13 +20,13 @@ _TRAIN = re.compile(r"(^|[^a-z])train([^a-z]|$)")
 
 
 class FileSystem(Protocol):
-    """The part of an fsspec file system that is used here."""
+    """The methods of an fsspec file system that are used here."""
 
     def glob(self, path: str) -> list[str]: ...
 
 
 def is_dataset_id(data: str) -> bool:
-    """Whether `data` has the form of a data set's id, owner/name."""
+    """Whether `data` looks like a data set id, owner/name."""
     return bool(_ID.fullmatch(data))
 
 
@@ -43,8 +43,8 @@ def url_of(dataset_id: str) -> str:
 def parquet_files(url: str, fs: FileSystem) -> list[str]:
     """The Parquet files (paths in `fs`) of the data set hf://datasets/owner/name[@revision], in order of name.
 
-    Where it holds none itself, those of the hub's copy are taken. Of several parts (train, validation, test) only
-    "train" is. Raises DataError where there is no Parquet at all.
+    If it has none, the hub's own Parquet copy is used. Of several splits (train, validation, test) only "train" is
+    used. Raises DataError if there is no Parquet at all.
     """
     match = _WHOLE.fullmatch(url)
     if match is None:

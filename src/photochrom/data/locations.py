@@ -1,4 +1,4 @@
-"""What `--data` says -> the files it means: paths, patterns and URLs, on this machine or beyond.
+"""Resolves `--data` to files: paths, patterns and URLs, local or remote.
 
     PHOTOGRAPHS/  SHARDS/  x.tar  x.parquet       here
     shards/train-{0000..0146}.tar  shards/*.tar   patterns, here or behind a URL
@@ -41,7 +41,7 @@ class Location:
         return self.url.rstrip("/").rsplit("/", 1)[-1]
 
     def filesystem(self) -> tuple[Any, str]:
-        """(fsspec file system, path in it). Never kept: connections do not survive the fork of a worker."""
+        """(fsspec file system, path in it). Not cached: connections do not survive the fork of a worker."""
         return _open_filesystem(self.url)
 
 
@@ -106,7 +106,7 @@ def _find_remote(url: str) -> Found:
                 return _photographs(Location(url.rstrip("/"), True), names)
     except DataError:
         raise
-    except Exception as error:  # each cloud's client has errors of its own
+    except Exception as error:  # each cloud client has its own exceptions
         raise DataError(f"{url}: cannot be listed ({_short(error)}); {_EXPECTED} that can be reached") from error
     return _containers(url, [Location(fs.unstrip_protocol(p), True) for p in files])
 
@@ -132,7 +132,7 @@ def _is_photograph(name: str) -> bool:
 def _walk(folder: Path, prefix: str = "", above: frozenset[str] = frozenset()) -> Iterator[str]:
     """Paths of photographs beneath `folder`, sorted level by level; strings, for there may be a million of them.
 
-    Links to folders are followed, but never in a circle.
+    Links to folders are followed, with a check for loops.
     """
     real = os.path.realpath(folder)
     if real in above:
@@ -186,7 +186,7 @@ def _open_filesystem(url: str) -> tuple[Any, str]:
     try:
         fs, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise DataError(f"{url}: {error}; install that package beside photochrom, or copy the data here") from error
+        raise DataError(f"{url}: {error}; install that package too, or copy the data to this machine") from error
     except (ValueError, OSError) as error:
         raise DataError(
             f"{url}: cannot be opened ({_short(error)}); expected a URL such as s3://bucket/shards"

@@ -1,8 +1,8 @@
-"""Which photograph comes at which position of a training: a pure function of (seed, position), nothing remembered.
+"""The order of the training photographs: a pure function of (seed, position), without state.
 
-Photographs that can be read one by one are permuted anew each epoch. Those that come in blocks (see photo_list.py) are
-permuted in two steps: the blocks, and then the photographs of each few blocks, a window. Whoever walks along the
-positions reads each block once and holds no more than a window of them.
+Photographs that can be read one by one are permuted in each epoch. Those in blocks (see photo_list.py) are permuted in
+two steps: first the blocks, then the photographs within a window of a few blocks. Reading in this order loads each
+block once and keeps at most one window in memory.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Order:
     def epoch(self, epoch: int) -> NDArray[np.int64]:
         """[n] the indices of all photographs, in the order of this epoch (before lanes)."""
         if epoch not in self._epochs:
-            if len(self._epochs) > 1:  # this one and the one before: batches in flight may lie in both
+            if len(self._epochs) > 1:  # this epoch and the one before: prefetched batches may be from both
                 self._epochs.pop(min(self._epochs))
             self._epochs[epoch] = self._permuted(epoch)
         return self._epochs[epoch]
@@ -71,6 +71,6 @@ class Order:
         count, stretch = self.lanes.count, self.lanes.stretch
         length = self.count // (count * stretch) * stretch  # of a lane
         if place >= length * count:
-            return place  # the rest, too short to be shared out
+            return place  # the remainder, too short to be divided
         turn, within = divmod(place, stretch)
         return turn % count * length + turn // count * stretch + within

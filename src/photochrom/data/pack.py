@@ -6,8 +6,8 @@
     classes.txt            the classes by number, one a line
     pack.json              what the shards were made of and how
 
-The same photographs and settings give the same bytes, on any number of processes. What is killed goes on when it is
-run again: complete shards stay, the one in work is made anew.
+The same photographs and settings give the same bytes, on any number of processes. After an interruption, run it again:
+complete shards are kept, the unfinished one is made again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .photograph import Limits, UnusablePhoto
 from .skips import Skips
 from .survey import survey
 
-VERSION = 1  # of the layout: a folder packed with another is not continued
+VERSION = 1  # version of the layout; a folder with another version is not continued
 SUMS, SKIPPED, CLASSES, ABOUT = "SHA256SUMS", "skipped.jsonl", "classes.txt", "pack.json"
 
 
@@ -91,7 +91,7 @@ def pack(photos: PhotoList, target: Path, settings: PackSettings, jobs: int = 1)
                 lost = _write_tar(part, pairs, suffix, classes)
                 done[name] = _sha256(part)
             skipped[name] = [_skip_line(name, photo) for photo in lost]
-            # The sums last: a shard counts as complete only when all that belongs to it is written.
+            # The checksum last: a shard counts as complete only when all its files are written.
             _write(target / SKIPPED, "".join(line for shard in sorted(skipped) for line in skipped[shard]))
             _write(target / SUMS, "".join(f"{done[shard]}  {shard}\n" for shard in sorted(done)))
         left_out = len(skipped.get(name, []))
@@ -146,8 +146,8 @@ def _hash(text: bytes) -> int:
 
 
 def _order(photos: PhotoList) -> NDArray[np.int64]:
-    """Mixed, so that a reader that takes the shards in order does not see class after class: by the keys' hashes. What
-    comes in blocks keeps its order."""
+    """Shuffled by the hashes of the keys, so that sequential readers do not see one class after another. Photographs in
+    blocks keep their order."""
     if photos.blocks:
         return np.arange(len(photos))
     hashes = np.fromiter((_hash(key) for key in photos.raw_keys()), np.uint64, len(photos))
@@ -155,7 +155,7 @@ def _order(photos: PhotoList) -> NDArray[np.int64]:
 
 
 def _begin(target: Path, photos: PhotoList, settings: PackSettings, classes: list[str]) -> None:
-    """Make the folder or check that it is one to go on with; write what describes it."""
+    """Make the folder, or check that packing can continue in it; write its description."""
     about = {
         "version": VERSION,
         "settings": dataclasses.asdict(settings),
@@ -171,9 +171,7 @@ def _begin(target: Path, photos: PhotoList, settings: PackSettings, classes: lis
     if ABOUT in there:
         _check_same(target / ABOUT, about)
     elif there:
-        raise OutputError(
-            target, f"holds something else already ({there[0]})", "expected a new folder, or one to go on with"
-        )
+        raise OutputError(target, f"holds something else already ({there[0]})", "expected a new or unfinished folder")
     if classes:
         _write(target / CLASSES, "".join(f"{name}\n" for name in classes))
     _write(target / ABOUT, json.dumps(about, indent=2) + "\n")
@@ -183,7 +181,7 @@ def _check_same(file: Path, about: dict[str, object]) -> None:
     try:
         before = json.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise OutputError(file, f"cannot be read ({error})", "expected a new folder, or one to go on with") from error
+        raise OutputError(file, f"cannot be read ({error})", "expected a new or unfinished folder") from error
     for key, value in about.items():
         found = before.get(key) if isinstance(before, dict) else None
         if found != value:
@@ -250,7 +248,7 @@ def _skipped_lines(target: Path) -> dict[str, list[str]]:
 
 
 def skipped_of(target: Path) -> Skips:
-    """What was left out of the shards in a folder, by reason."""
+    """The photographs left out of the shards in a folder, by reason."""
     skips = Skips()
     for lines in _skipped_lines(target).values():
         for values in map(json.loads, lines):

@@ -1,4 +1,4 @@
-"""One photograph for a shard: upright, sRGB, its short side brought to a given length, encoded without metadata."""
+"""One photograph for a shard: upright, sRGB, downsampled to a given short side, encoded without metadata."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Packed(NamedTuple):
 
 @dataclass(frozen=True)
 class Packer:
-    """entries -> for each its Packed, or the UnusablePhoto that says why it is left out. Fit for other processes."""
+    """entries -> for each its Packed, or the UnusablePhoto that says why it is left out. Picklable."""
 
     encoding: Encoding
     limits: Limits
@@ -85,7 +85,7 @@ def resized(content: bytes, entry: Entry, size: int, limits: Limits) -> pyvips.I
 def _small_srgb(photo: Photo, scale: float) -> pyvips.Image:
     """The first page, upright, 8-bit sRGB, three bands, both sides times `scale` (at most 1)."""
     options: dict[str, Any] = {}
-    if photo.format == "jpg":  # its decoder can leave out detail; half of it is kept for the filter below
+    if photo.format == "jpg":  # shrink on load, to no less than twice the final size, which the filter below needs
         options["shrink"] = next(factor for factor in (8, 4, 2, 1) if factor == 1 or factor <= 0.5 / scale)
     image = to_srgb(photo.load(sequential=False, **options), photo.name)
     width, height = round(photo.width * scale), round(photo.height * scale)

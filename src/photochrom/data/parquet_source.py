@@ -60,7 +60,7 @@ def list_parquet(location: Location, builder: Builder) -> None:
         try:
             with _open(location) as file:
                 return file.metadata, file.schema_arrow
-        except ArrowInvalid as error:  # returned, for trying again would not help
+        except ArrowInvalid as error:  # returned, not raised, since retrying would not help
             return error
 
     footer = retried(location.url, read)
@@ -82,7 +82,7 @@ def list_parquet(location: Location, builder: Builder) -> None:
         if size > MOST:
             raise DataError(
                 f"{location.url}: row group {group} holds {size / 2**30:.1f} GiB of photographs; expected at most "
-                f"{MOST / 2**30:.0f} GiB, for a row group is read as a whole; write it again with row_group_size=100"
+                f"{MOST / 2**30:.0f} GiB, because a row group is read as a whole; rewrite it with row_group_size=100"
             )
         builder.blocks.append(Block(number, group, group + 1, size))
         for place in range(about.num_rows):

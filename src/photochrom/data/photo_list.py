@@ -1,4 +1,4 @@
-"""The list of a data set's photographs, as arrays: some 80 bytes each, so that ImageNet's 1.3 million fit anywhere.
+"""The list of a data set's photographs, as arrays: some 80 bytes each, about 100 MB for ImageNet's 1.3 million.
 
 A photograph lies in a source (a folder, a tar, a Parquet file) at an offset. Where it can only be had together with
 its neighbours (a row group, a stretch of a tar behind a network), it belongs to a block, which is read as a whole.
@@ -29,7 +29,7 @@ class Source(Protocol):
     def name(self) -> str: ...
 
     def read(self, key: str, offset: int, length: int) -> bytes:
-        """One photograph, of a source without blocks. Raises OSError, or DataError where going on is no use."""
+        """One photograph, of a source without blocks. Raises OSError, or DataError if the source as a whole fails."""
         ...
 
     def load(self, start: int, stop: int) -> Any:
@@ -62,7 +62,7 @@ class Entry:
     block: Block | None = None
 
     def read(self) -> bytes:
-        """The photograph's bytes, still encoded. Raises OSError, or DataError where going on is no use."""
+        """The photograph's bytes, still encoded. Raises OSError, or DataError if the source as a whole fails."""
         if self.block is None:
             return self.source.read(self.key, self.offset, self.length)
         loaded = block_cache.get(self.source, self.block.start, self.block.stop)
@@ -70,7 +70,7 @@ class Entry:
 
     @property
     def held_out(self) -> bool:
-        """Belongs to the validation share; a function of the key alone, so it never changes sides."""
+        """Whether it is held out for validation; a function of the key alone, so it never changes."""
         return _is_held_out(os.fsencode(self.key))
 
 

@@ -1,4 +1,4 @@
-"""From a photograph's bytes to a random crop of it; which photographs are of no use, and why."""
+"""Decodes photographs, takes random crops, and rejects unusable photographs with a reason."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ..color import rgb_to_lab
 from ..errors import DataError
 from .photo_list import Entry
 
-NEAR_GREY = 5.0  # ab units; a photograph with no |a| or |b| above this teaches only greyness and is left out
+NEAR_GREY = 5.0  # ab units; a photograph with no |a| or |b| above this is near-grey and left out
 THUMBNAIL = 32  # pixels; side of the small copy in which greyness is looked for: a few odd pixels are no colour
 GREY_SPREAD = 24  # of 255: in no colour with |a| and |b| up to NEAR_GREY do R, G and B lie further apart
-FORMATS = ("JPEG", "WEBP", "PNG", "TIFF", "BMP", "GIF")  # trying all that Pillow knows takes longer than some decodes
+FORMATS = ("JPEG", "WEBP", "PNG", "TIFF", "BMP", "GIF")  # trying all of Pillow's formats takes longer than some decodes
 CORRUPT, TINY, GREY = "corrupt", "tiny", "grey"
 
 
@@ -26,7 +26,7 @@ class UnusablePhoto(DataError):
     """A photograph to leave out. reason: CORRUPT, TINY or GREY; key: its name in the data set; file: where it lies."""
 
     def __init__(self, key: str, file: str, reason: str, detail: str) -> None:
-        super().__init__(key, file, reason, detail)  # all of it, so that it can come from another process
+        super().__init__(key, file, reason, detail)  # all arguments, so that it can be pickled
         self.key, self.file, self.reason, self.detail = key, file, reason, detail
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ def open_entry(entry: Entry, least_side: int = 0, min_side: int = 0) -> Opened:
     """
     try:
         with warnings.catch_warnings():
-            # Odd metadata and sizes that Pillow warns of are no matter here; what it refuses is an error, and caught.
+            # Pillow's warnings about metadata and sizes do not matter here; its errors are caught.
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(entry.read()), formats=FORMATS)
             size, kind = image.size, str(image.format)
@@ -84,9 +84,9 @@ def open_entry(entry: Entry, least_side: int = 0, min_side: int = 0) -> Opened:
                 return Opened(image.convert("RGB"), kind, size)
     except DataError:
         raise
-    except UnidentifiedImageError as error:  # its own text names a buffer in memory
+    except UnidentifiedImageError as error:  # Pillow's message names a memory buffer
         raise UnusablePhoto(entry.key, entry.source.name, CORRUPT, f"no {', '.join(FORMATS)} photograph") from error
-    except Exception as error:  # Pillow's plug-ins raise whatever damaged bytes lead them to
+    except Exception as error:  # on damaged bytes Pillow's plug-ins raise many kinds of exceptions
         raise UnusablePhoto(entry.key, entry.source.name, CORRUPT, f"{type(error).__name__}: {error}") from error
     raise UnusablePhoto(
         entry.key, entry.source.name, TINY, f"{size[0]} x {size[1]} pixels; expected at least {min_side} on each side"
@@ -111,7 +111,7 @@ def ab_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def is_grey(rgb: NDArray[np.uint8]) -> bool:
     """No |a| or |b| above NEAR_GREY anywhere in uint8 sRGB [h, w, 3]."""
-    r, g, b = rgb[..., 0], rgb[..., 1], rgb[..., 2]  # one by one: several times as fast as along an axis of three
+    r, g, b = rgb[..., 0], rgb[..., 1], rgb[..., 2]  # per channel: several times as fast as over an axis of 3
     spread = np.maximum(np.maximum(r, g), b) - np.minimum(np.minimum(r, g), b)
     if (spread > GREY_SPREAD).any():
         return False  # without computing Lab: true of nearly every photograph

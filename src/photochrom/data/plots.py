@@ -1,4 +1,4 @@
-"""Pictures of a training set's colours: the prior over the ab plane, and what `photochrom data stats` counts.
+"""Plots of a training set's colours: the prior over the ab plane, and what `photochrom data stats` counts.
 
 Needs matplotlib, of the extra `eval`; it is imported only here, when a picture is drawn.
 """

@@ -1,4 +1,4 @@
-"""What a training set holds: counts, sizes, greyness, colour. `photochrom data stats`."""
+"""Statistics of a training set: counts, sizes, near-grey photographs, colours. `photochrom data stats`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Going through many photographs once, in order, on several processes, in bounded memory."""
+"""One pass over many photographs, in order, on several processes, in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .order import Order
 from .photo_list import Entry, PhotoList
 
-CHUNK = 64  # photographs a task: their results are summed up before they travel
+CHUNK = 64  # photographs per task: results are summed before they are sent back
 AHEAD = 3  # tasks a process that wait or are done but not fetched: bounds the memory
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ def survey(
 def _start(photos: PhotoList, look: Callable[[list[Entry]], Any]) -> None:
     global _of_this_process
     os.environ["VIPS_CONCURRENCY"] = "1"  # the processes are the parallelism
-    logging.getLogger("pyvips").setLevel(logging.ERROR)  # it has a line for every damaged row of pixels
+    logging.getLogger("pyvips").setLevel(logging.ERROR)  # libvips logs a line for every damaged row of pixels
     _of_this_process = photos, look
 
 

@@ -14,7 +14,7 @@ from .block_cache import retried
 from .locations import SUFFIXES, Location
 from .photo_list import NO_BLOCK, Block, Builder
 
-STRETCH = 16 * 2**20  # bytes read at once over a network: large beside the time of a request, small beside memory
+STRETCH = 16 * 2**20  # bytes per network read: large enough to hide latency, small enough for memory
 READ_AHEAD = 16 * 2**20  # bytes; listing a distant tar means reading through it
 _RECORD = 512  # bytes of a tar's header
 
@@ -64,7 +64,7 @@ def list_tar(location: Location, builder: Builder) -> None:
     try:
         with fs.open(path, "rb", block_size=READ_AHEAD, cache_type="readahead") as stream:
             _add_members(stream, source, number, builder)
-    except Exception as error:  # each cloud's client has errors of its own
+    except Exception as error:  # each cloud client has its own exceptions
         raise DataError(
             f"{location.url}: cannot be listed ({type(error).__name__}: {error}); expected a tar that can be reached"
         ) from error
@@ -87,7 +87,7 @@ def _add_members(stream: Any, source: TarSource, number: int, builder: Builder) 
             # tarfile takes a damaged header for the end of the tar; the true end is zeros, or that of the file.
             stream.seek(end)
             if stream.read(_RECORD).strip(b"\0"):
-                raise tarfile.ReadError("no header of a file where one should be")
+                raise tarfile.ReadError("no file header where one is expected")
     except tarfile.TarError as error:
         builder.damage.append(
             f"{source.location.url}: damaged at byte {end} of {size} ({error}); the {len(builder) - first} photographs "

@@ -1,1 +1,1 @@
-"""Measures of a colouring: how near its colours are, and whether a classifier recognises what it shows."""
+"""Measures of a colourisation: colour error, and whether a classifier recognises the content."""

@@ -1,4 +1,4 @@
-"""Systems that need no network, to see what a figure is worth.
+"""Baselines without a network, to put figures in perspective.
 
 `constant` and `lightness-table` are the strongest of their kind: fitted to maximise gain@1, always on the even half.
 """
@@ -128,7 +128,7 @@ def colour_histogram(paths: Sequence[Path], cells: int) -> NDArray[np.float64]:
         try:
             photograph = read_crop(path, SIDE)
         except PhotoError:
-            continue  # the evaluation names it; a fit can do without
+            continue  # the evaluation names it; the fit skips it
         a, b = (np.round(sampled(photograph.ab)).astype(np.int64) + RADIUS).T
         cell = lightness_cell(sampled(photograph.lightness[..., None])[:, 0], cells)
         counts += np.bincount((cell * side + a) * side + b, minlength=len(counts))

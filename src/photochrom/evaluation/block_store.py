@@ -1,6 +1,6 @@
-"""Figures of photographs on the disk, in blocks, so that a run goes on where another one ended.
+"""On-disk cache of per-photograph figures, in blocks, so that an interrupted run can continue.
 
-A folder a key; the key is everything that the figures depend on. A block's file is written whole or not at all.
+One folder per key; the key covers everything that the figures depend on. Block files are written atomically.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from ..atomic_file import output_error, part_file
 from ..errors import OutputError
 
-BLOCK = 64  # photographs: what an interrupted run loses at most
+BLOCK = 64  # photographs: the most that an interrupted run loses
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 def digest(*parts: object) -> str:
-    """A short name of what something depends on; `parts` must be JSON."""
+    """A hash of everything that a result depends on; `parts` must be JSON."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 

@@ -1,4 +1,4 @@
-"""How near the colours are: AuC, rebalanced AuC, gain@1, RMSE, PSNR, SSIM, colourfulness.
+"""Colour accuracy: AuC, rebalanced AuC, gain@1, RMSE, PSNR, SSIM, colourfulness.
 
 All at 256x256 (central square), every 4th pixel in both directions, the pixels of all photographs pooled.
 
@@ -25,7 +25,7 @@ from .results import AB_CELL, AB_CELLS, ColourScores, Interval
 from .rows import Row, Rows, stacked
 
 SIDE = 256  # pixels
-VERSION = 1  # of what a row holds: kept rows of another one are not used
+VERSION = 1  # version of the rows; cached rows of another version are not used
 STEP = 4  # every 4th pixel in both directions
 T_MAX = 150  # ab units: the largest threshold
 SCALES = np.arange(16) / 10  # chroma scales that gain@1 tries
@@ -97,7 +97,7 @@ def nearest_bin(ab: ArrayLike) -> NDArray[np.int64]:
 
 
 def colour_row(photograph: Photograph, ab: NDArray[np.floating], weights: Floats) -> Row:
-    """What one photograph adds: the sums behind the pooled figures, and its own PSNR, SSIM and colourfulness.
+    """One photograph's contribution: the sums behind the pooled figures, and its own PSNR, SSIM and colourfulness.
 
     photograph: central square. ab: the colours [H, W, 2] that a system gave it. weights: [313], from `rebalancing`.
     """
@@ -208,7 +208,7 @@ class ColourTally:
 
 
 def gain_index(auc: Floats) -> NDArray[np.int64]:
-    """Which scale gain@1 is read at: the largest whose plain AuC is no lower than grey's (scale 0) minus 1.
+    """The scale at which gain@1 is read: the largest whose plain AuC is no lower than grey's (scale 0) minus 1.
 
     auc: [..., 16], in %, at SCALES. Returns indices [...].
     """

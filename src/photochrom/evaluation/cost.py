@@ -1,4 +1,4 @@
-"""What a model costs: parameters, bytes on the disk, memory, milliseconds a photograph."""
+"""The cost of a model: parameters, file size, memory, milliseconds per photograph."""
 
 from __future__ import annotations
 

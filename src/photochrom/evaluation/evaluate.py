@@ -1,4 +1,4 @@
-"""One evaluation from beginning to end: photographs and systems in, results out."""
+"""Runs a whole evaluation: photographs and systems in, results out."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def evaluate(
             )  # fmt: skip
     names = [system.name for system in systems]
     if len(set(names)) < len(names):
-        raise DataError(f"two systems have one name: {', '.join(names)}; expected different names")
+        raise DataError(f"two systems have the same name: {', '.join(names)}; expected different names")
     found = survey([Source(path.relative_to(folder).as_posix(), path) for path in paths], cache, progress)
     sources = found.kept
     known = {source.name: labels[source.name] for source in sources if source.name in labels} if labels else {}
@@ -78,7 +78,7 @@ def evaluate(
     semantic = None
     if classifier and known:
         semantic = SemanticMeasure(classifier, known, features=len(sources) >= frechet.MIN_PHOTOGRAPHS)
-        # Grey and original are the ends of the scale: they are classified whether asked for or not, once.
+        # Grey and original define the scale, so they are always classified, once.
         wanted += [(each, semantic) for each in with_others(systems, Truth(), Grey())]
     if judged:
         from .judges.machine import MOST_PHOTOGRAPHS
@@ -171,7 +171,7 @@ def _moments(measured: Measured, name: str) -> frechet.Moments | None:
 
 
 def _judge(measured: Measured, names: Sequence[str], seed: int) -> tuple[dict[str, JudgeScores], str]:
-    """The judge's verdicts, and a word where there are none."""
+    """The judge's results, and a message if there are none."""
     from .judges.machine import MIN_PHOTOGRAPHS, MOST_ERROR, judge, trustworthy
 
     verdicts = {}
@@ -183,7 +183,7 @@ def _judge(measured: Measured, names: Sequence[str], seed: int) -> tuple[dict[st
         return {}, f"There is no machine judge: {found}."
     if not trustworthy(random):
         found = f"it took random colours for real, or real ones for random, in {random.error.value:.1f}% of the cases"
-        return {}, f"The machine judge is not to be trusted here: {found}; below {MOST_ERROR:g}% is needed."
+        return {}, f"The machine judge is not reliable here: {found}; below {MOST_ERROR:g}% is needed."
     return verdicts, ""
 
 

@@ -43,7 +43,7 @@ class ColourMeasure:
 
 
 class SemanticMeasure:
-    """What a classifier says, of the labelled photographs; with features of all, for the Frechet distance."""
+    """A classifier's results on the labelled photographs; with features of all, for the Frechet distance."""
 
     name = "classification"
     view: Literal["crop", "whole"] = "whole"
@@ -60,7 +60,7 @@ class SemanticMeasure:
         return self._features or name in self._labels
 
     def rows(self, system: System, seen: Sequence[Seen]) -> list[Row]:
-        # Its own colours have not been through anything: the original itself.
+        # Truth is the original itself, not processed.
         shown = [p.rgb if isinstance(system, Truth) else merged(p, ab) for _, p, ab in seen]
         answer = self._classifier.classify(shown)
         rows = []
@@ -74,8 +74,8 @@ class SemanticMeasure:
 
 
 class JudgeMeasure:
-    """What the machine judge sees: its features of the central square. The original is merged as the others are, so
-    that nothing but colour tells them apart."""
+    """The machine judge's features of the central square. The original is merged like the others, so that they differ
+    only in colour."""
 
     name = "judge"
     view: Literal["crop", "whole"] = "crop"

@@ -1,6 +1,6 @@
-"""Every measure of every system on every photograph, a block at a time, kept on the disk.
+"""Every measure of every system on every photograph, one block at a time, cached on disk.
 
-The photographs stream by: what stays of each is a row of numbers. A run that is interrupted, or that adds a system or a
+Photographs are streamed: only a row of numbers is kept of each. A run that is interrupted, or that adds a system or a
 measure, computes what is missing and nothing else.
 """
 
@@ -128,7 +128,7 @@ def _blocks(
                     at.append(len(rows[i]) - 1)
                 except SettingError:
                     raise  # wrong for every photograph
-                except Exception as error:  # whatever a model's file makes ONNX Runtime raise
+                except Exception as error:  # ONNX Runtime raises many kinds of exceptions
                     failed[i][source.name] = next(iter(str(error).strip().splitlines()), repr(error))
             for place, row in zip(at, each.rows(system, seen) if seen else [], strict=True):
                 rows[i][place] = row

@@ -1,4 +1,4 @@
-"""What a system makes of an old print: the photograph that it colours is aged, the colours are judged as ever."""
+"""Evaluation on simulated old prints: the input is aged, the colours are compared with the original's as usual."""
 
 from __future__ import annotations
 

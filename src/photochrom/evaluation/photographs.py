@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".avif"})
 HALVES = ("all", "even", "odd")
 CLASSES = 1000  # of ImageNet-1k
-FAIL_ON = "truncated"  # half a photograph is none
+FAIL_ON = "truncated"  # truncated photographs are errors
 WHOLE = 512  # pixels: the short side that a whole photograph is reduced to, if it is larger
 
 
@@ -142,7 +142,7 @@ def _pixels(path: Path, crop: int | None) -> NDArray[np.uint8]:
 
 
 def _what_is_wrong(message: str) -> str:
-    """libvips' words for a person: the last line that it says, without its own names."""
+    """A readable form of libvips' message: its last line, without internal names."""
     if "not a known file format" in message:
         return "not a photograph of a known format"
     return message.strip().splitlines()[-1].strip() or "damaged"

@@ -1,4 +1,4 @@
-"""A contact sheet: rows of grey | coloured | original, to look at what the figures cannot tell.
+"""A contact sheet: rows of grey | coloured | original, to judge by eye what the figures cannot show.
 
 python -m photochrom.evaluation.picture_sheet --model lite --data PHOTOGRAPHS --half even --count 20 -o sheet.jpg
 """

@@ -1,4 +1,4 @@
-"""What an evaluation found, as plain data: the report's writers read this and nothing else."""
+"""The results of an evaluation, as plain data: the only input of the report's writers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class ColourScores:
-    """How near the colours are. AuC in %, gains in points of rebalanced AuC over grey."""
+    """Colour accuracy. AuC in %, gains in points of rebalanced AuC over grey."""
 
     auc: Interval
     rebalanced_auc: Interval
@@ -42,7 +42,7 @@ class ColourScores:
 
 @dataclass(frozen=True)
 class SemanticScores:
-    """What a classifier makes of the colours, over the labelled photographs."""
+    """A classifier's results, over the labelled photographs."""
 
     top_1: Interval  # %
     top_5: Interval  # %
@@ -54,7 +54,7 @@ class SemanticScores:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a model costs to run."""
+    """The cost of running a model."""
 
     parameters: int
     file_bytes: int
@@ -65,7 +65,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class JudgeScores:
-    """A machine judge: how often it takes one for the other, on photographs it was not trained on."""
+    """A machine judge: its error rate on held-out photographs."""
 
     error: Interval  # %: 50 = it cannot tell
     photographs: int
@@ -107,4 +107,4 @@ class Evaluation:
     seed: int = 0
     unreadable: list[str] = field(default_factory=list)
     ends: dict[str, SemanticScores] = field(default_factory=dict)  # grey and truth, classified but not asked for
-    judge_note: str = ""  # why there is no machine judge's verdict although it was asked for
+    judge_note: str = ""  # why the machine judge has no result although it was requested

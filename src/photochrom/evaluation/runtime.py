@@ -1,4 +1,4 @@
-"""How long things take here, each beside a peer in the same run.
+"""Runtimes on this machine, each next to a reference in the same run.
 
 Times on a shared machine drift by tens of percent within minutes; ratios of calls that take turns do not. So every
 function here measures its calls interleaved, and reports medians.

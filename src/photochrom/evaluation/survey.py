@@ -1,4 +1,4 @@
-"""The first look at an evaluation's photographs: which can be judged at all, and what colours they have."""
+"""The first pass over an evaluation's photographs: which are usable, and the histogram of their colours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .colour import SIDE, ab_cells, inverse_frequency, nearest_bin, sampled
 from .photographs import Photograph, read_crop, read_whole
 from .results import AB_CELLS
 
-VERSION = 1  # of what a block holds: kept ones of another are not used
+VERSION = 1  # version of the blocks; cached blocks of another version are not used
 NEAR_GREY = 5.0  # ab units: a photograph in which no |a| and no |b| is above it is grey already
 GREY = f"grey already (no |a| or |b| above {NEAR_GREY:g})"
 

@@ -1,4 +1,4 @@
-"""What is evaluated: anything that gives a photograph colours."""
+"""The interface of an evaluated system: anything that predicts a photograph's colours."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import plain_areas
 from ..errors import SettingError
 from ..photo.reading import NETWORK_KERNEL, resampled_lightness
 from .photographs import Photograph
@@ -41,7 +42,7 @@ class ModelSystem:
         used = info.temperature if temperature is None else temperature
         self.note += f"{used:g}"
         self.kind = "model"
-        self.fingerprint = f"{info.sha256} {used!r} {NETWORK_KERNEL}"
+        self.fingerprint = f"{info.sha256} {used!r} {NETWORK_KERNEL} plain areas {plain_areas.VERSION}"
         self.colorizer = colorizer
         self.temperature = temperature
         self._last: tuple[Photograph, NDArray[np.float32]] | None = None
@@ -54,9 +55,8 @@ class ModelSystem:
     def _predict(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         height, width = rgb.shape[:2]
         rows, cols = self.colorizer.network_size(height, width)
-        ab = self.colorizer.predict_ab(resampled_lightness(rgb, rows, cols), self.temperature)
-        stride = self.colorizer.info.stride
-        return upsample(np.moveaxis(ab, 0, -1), height, width, rows / stride, cols / stride)
+        colours = self.colorizer.ab_map(resampled_lightness(rgb, rows, cols), self.temperature)
+        return upsample(np.moveaxis(colours.ab, 0, -1), height, width, *colours.cells)
 
 
 class Saturated:

@@ -1,1 +1,1 @@
-"""What a network has learnt by colouring: linear probes, PASCAL VOC, and getting its weights ready for them."""
+"""Representations learnt by colourisation: linear probes, PASCAL VOC, and preparing weights for them."""

@@ -1,5 +1,5 @@
-"""Batch norm absorbed: after training it is a scale and a shift for each channel, which the layer before it
-can do itself.
+"""Batch norm folding: after training it is a scale and a shift per channel, which the preceding layer can
+include.
 
 Features are then what a plain network computes, ready for fine-tuning on batches too small for batch statistics, and
 for rescaling (rescale.py): section 3.2 of the paper.
@@ -29,7 +29,7 @@ def absorb_batchnorm(network: nn.Module) -> nn.Module:
     the batch norm, so that along all borders the shift would come out wrong. Those without running statistics stay too,
     and those of which something else reads the input.
 
-    Raises ModelError for a network whose order of layers cannot be read off it.
+    Raises ModelError for a network that cannot be traced.
     """
     absorbed = copy.deepcopy(network)
     whole = absorbed.network if isinstance(absorbed, Trunk) else absorbed  # with what runs behind the stages

@@ -1,4 +1,4 @@
-"""Which class each photograph of a data set belongs to, as its data say it. labelled.py makes a task of it.
+"""The class of each photograph of a data set, from its metadata. labelled.py builds a task from it.
 
 folders   the folder that a photograph lies in, by its name (in tars too)
 tars      a member KEY.cls with the class's number or name, as WebDataset has it; else the folder in the key; else
@@ -149,7 +149,7 @@ def _open_parquet(location: Location) -> Any:
 
 
 def _label(value: Any, names: Sequence[str] | None) -> str | None:
-    """ClassLabel's numbers stand for names; -1 means that the label is kept back."""
+    """ClassLabel's numbers stand for names; -1 means that the label is withheld."""
     if value is None or (isinstance(value, int) and value < 0):
         return None
     return names[value] if names is not None and isinstance(value, int) and value < len(names) else str(value)

@@ -19,7 +19,7 @@ from ..training.recipe import Recipe, recipe_from_dict
 from .absorb import absorb_batchnorm, kept_batchnorms
 from .rescale import rescale
 
-PHOTOGRAPHS = 32  # whose crops decide on the scales
+PHOTOGRAPHS = 32  # photographs whose crops determine the scales
 
 
 def export_features(

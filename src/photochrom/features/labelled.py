@@ -1,6 +1,6 @@
-"""Photographs with classes, and which of them a probe is trained and tested on.
+"""Labelled photographs, and their split into training and test sets of a probe.
 
-The split is a function of the key alone: whatever else is chosen, a photograph is always on the same side.
+The split is a function of the key alone: a photograph is always in the same set, whatever the other options.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Labelled:
         return self.photos.damage
 
     def fingerprint(self) -> str:
-        """Tells whether two probes saw the same photographs, classes and split."""
+        """A hash: equal if two probes used the same photographs, classes and split."""
         digest = hashlib.sha256(fingerprint(self.photos).encode())
         digest.update("\0".join(self.classes).encode("utf-8", "surrogateescape"))
         digest.update(self.labels.tobytes() + self.is_test.tobytes())

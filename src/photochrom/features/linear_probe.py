@@ -2,7 +2,7 @@
 
 Each stage has a batch norm without scale and shift and one linear layer. They share batches and steps, and nothing
 else: the loss is the sum of theirs, no parameter is another's, and no step depends on the size of all gradients
-together. So each learns what it would learn alone.
+together. So each is trained as it would be alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.nn import functional
 from ..errors import DataError, DivergedError, SettingError
 from .probe_features import Features
 
-EPS = 1e-8  # of the batch norms: no more than what keeps a constant channel from a division by zero
+EPS = 1e-8  # epsilon of the batch norms: only prevents division by zero for constant channels
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ProbeSettings:
 
 
 class StageClassifier(nn.Module):
-    """Features [N, C, side, side] to logits [N, classes]. It begins at zero: there is nothing random about it."""
+    """Features [N, C, side, side] to logits [N, classes]. Initialised to zero, so nothing is random."""
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ def train_probes(
         right, seen = dict.fromkeys(wanted, 0), 0
         for step, batch in enumerate(features.training(epoch)):
             if len(batch.labels) < 2:
-                continue  # nothing to take batch statistics of
+                continue  # too few for batch statistics
             done = (epoch + step / features.steps) / settings.epochs
             optimizer.param_groups[0]["lr"] = settings.lr * 0.5 * (1 + math.cos(math.pi * done))
             logits = probes(batch.features)
@@ -101,8 +101,8 @@ def train_probes(
             if not torch.isfinite(total):
                 stage = next(stage for stage, loss in losses.items() if not torch.isfinite(loss))
                 raise DivergedError(
-                    f"the loss of the classifier on {stage} is no longer a finite number in epoch {epoch + 1}; "
-                    f"expected it to fall: try a smaller rate than lr {settings.lr:g}"
+                    f"the loss of the classifier on {stage} is not finite in epoch {epoch + 1}; "
+                    f"expected it to fall: try a learning rate below {settings.lr:g}"
                 )
             optimizer.zero_grad(set_to_none=True)
             total.backward()

@@ -1,4 +1,4 @@
-"""What runs after what in a network: its forward pass as a graph of modules and functions (torch.fx)."""
+"""The forward pass of a network as a graph of modules and functions (torch.fx)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def graph_of(network: nn.Module) -> fx.Graph:
         return _Tracer().trace(network, optional)
     except (fx.proxy.TraceError, TypeError, RuntimeError) as error:
         raise ModelError(
-            f"{type(network).__name__}: what runs after what cannot be read off it ({error}); expected a forward pass "
-            "that takes the same way for every photograph"
+            f"{type(network).__name__}: its forward pass cannot be traced ({error}); expected one "
+            "that does not depend on the photograph's values"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Features of every stage at about the same number of values: what the linear classifiers of a probe are given.
+"""Features of every stage, pooled to about the same number of values: the input of a probe's linear classifiers.
 
 The paper pools AlexNet's conv1 ... conv5 to 10x10, 6x6, 5x5, 5x5 and 6x6 cells, 9,216 to 9,600 numbers each (section
 3.2). The side nearest to 9,600 numbers is just that for its channel counts, and is the rule here for any other.
@@ -47,8 +47,8 @@ class PooledTrunk(nn.Module):
     def calibrate(self, rgb: Tensor) -> None:
         """Set the scales so that each stage's features of these photographs have the standard deviation 1.
 
-        A probe's batch norm makes up for any scale. But at 16 bits, and beside the epsilon of batch norm, features as
-        small as those of an untrained network can be must not drown.
+        A probe's batch norm compensates any scale. But the small features of an untrained network must not underflow at
+        16 bits, nor vanish against the epsilon of batch norm.
         """
         self.scales = dict.fromkeys(self.scales, 1.0)
         for stage, x in self(rgb).items():

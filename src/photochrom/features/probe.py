@@ -23,12 +23,12 @@ from .trunk import Trunk
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # of what is kept: another one where the same settings would give other figures
+VERSION = 1  # version of the cache: changes if the same settings would give other figures
 
 
 @dataclass(frozen=True)
 class Probed:
-    """What the probes of one trunk gave. rows: [n] tested photographs of the labelled ones, rising; ranks: [n, stages]
+    """Results of the probes of one trunk. rows: [n] tested photographs of the labelled ones, rising; ranks: [n, stages]
     of their true class, 0 is top-1; training_top_1: [stages] share 0..1 of the training photographs, during the last
     epoch; shapes: {stage: (channels, side, side)} of the pooled features; unreadable: key -> why."""
 
@@ -112,7 +112,7 @@ def _features(
     progress: Progress,
 ) -> Features:
     if not fits(pooled, labelled, settings):
-        log.warning("%s: its features are too large to keep, and are computed anew in each epoch", subject.name)
+        log.warning("%s: its features are too large to store, and are computed again in each epoch", subject.name)
         return LiveFeatures(pooled, labelled, settings, unreadable, device)
 
     def named(what: str, done: int, total: int) -> None:
@@ -124,7 +124,7 @@ def _features(
 def _key(
     trunk: Trunk, pooled: PooledTrunk, labelled: Labelled, probes: ProbeSettings, settings: FeatureSettings
 ) -> str:
-    """Everything that the figures depend on; how they were computed is left out."""
+    """Everything that the figures depend on, without how they were computed."""
     kept = {k: v for k, v in dataclasses.asdict(settings).items() if k not in ("workers", "store")}
     return digest(
         VERSION,

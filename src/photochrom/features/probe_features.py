@@ -1,7 +1,7 @@
-"""What the linear classifiers learn from: pooled features of all stages, each photograph through the trunk once.
+"""Inputs of the linear classifiers: pooled features of all stages, from one forward pass per photograph.
 
-StoredFeatures keeps them in files, for a frozen trunk gives the same at every visit; LiveFeatures, for sets too large
-for the disk, computes them at each visit. Both give the same photographs, mirrored alike, in the same order.
+StoredFeatures keeps them in files, since a frozen trunk always gives the same; LiveFeatures, for sets too large for
+the disk, computes them in every epoch. Both give the same photographs, mirrored alike, in the same order.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class FeatureSettings:
 
 
 class _Visits:
-    """Which photographs come when: a function of seed and epoch."""
+    """The order of the photographs: a function of seed and epoch."""
 
     def __init__(self, labelled: Labelled, settings: FeatureSettings) -> None:
         self.training_rows = np.flatnonzero(~labelled.is_test)
@@ -166,7 +166,7 @@ class StoredFeatures:
     def _fill(self, trunk: PooledTrunk, unreadable: Unreadable, progress: Progress) -> None:
         labelled, settings = self._labelled, self._settings
         count = len(labelled.photos)
-        # Where each photograph's features lie, and those of its mirror image; -1 for one that cannot be read.
+        # The rows of each photograph's features, and those of its mirror image; -1 for one that cannot be read.
         self._place, self._place_mirrored = np.full(count, -1), np.full(count, -1)
         end = done = 0
         # In the order in which the photographs lie, so that blocks and tars are read once.
@@ -192,11 +192,11 @@ class StoredFeatures:
 
 
 def _file(length: int, shape: tuple[int, ...]) -> NDArray[np.float16]:
-    """[length, *shape] on the disk, in a file without a name: it is gone with this process, however that ends."""
+    """[length, *shape] on disk, in an unlinked file: it is removed when this process ends, for any reason."""
     file = tempfile.TemporaryFile(prefix="photochrom-probe-")  # noqa: SIM115  the memory map holds it
     try:
         if hasattr(os, "posix_fallocate"):
-            # Or else a full disk would show as a crash while the map is written to.
+            # Otherwise a full disk would crash the process while the memory map is written.
             os.posix_fallocate(file.fileno(), 0, length * math.prod(shape) * BYTES)
     except OSError as error:
         target = Path(tempfile.gettempdir()) / "features"

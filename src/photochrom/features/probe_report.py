@@ -54,7 +54,7 @@ class SystemScore:
 
 @dataclass(frozen=True)
 class ProbeReport:
-    """What was probed, how, and what came of it."""
+    """The report: what was probed, how, and the results."""
 
     data: str
     split: str

@@ -1,10 +1,11 @@
 """Data-dependent rescaling, before a trained network is fine-tuned on something else (section 3.2 of the paper, after
 Kraehenbuehl, Doersch, Donahue and Darrell 2016).
 
-Training leaves layers with outputs of very different sizes, and one learning rate then moves some of them far and
-others not at all. Here every layer is scaled as a whole until its outputs on photographs have variance 1, and the next
-layer undoes that: between them are only ReLU and maxima, for which f(s x) = s f(x), s > 0. So the network computes what
-it did. Their other step, one rate of learning for all layers (algorithm 2), is in training/initialisation.py.
+Trained layers have outputs of very different scales, so that with one learning rate some layers change much and
+others hardly. Here every layer is scaled as a whole until its outputs on photographs have variance 1, and the next
+layer undoes that: between them are only ReLU and maxima, for which f(s x) = s f(x), s > 0. So the network
+computes the same. Their other step, equal learning rates for all layers (algorithm 2), is in
+training/initialisation.py.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def rescale(network: nn.Module, batch: Tensor) -> dict[str, float]:
 
     Not scaled are layers whose outputs are the network's own, or reach a step that is not homogeneous (an addition,
     ReLU6) with their scale; those that hardly vary, as on black photographs; and those that run twice. Raises
-    SettingError for a batch that is empty or not finite, and ModelError for a network whose order of layers cannot be
-    read off it.
+    SettingError for a batch that is empty or not finite, and ModelError for a network that cannot be
+    traced.
     """
     if not batch.numel() or not batch.isfinite().all():
         raise SettingError(f"the batch has the shape {list(batch.shape)}; expected photographs, all values finite")

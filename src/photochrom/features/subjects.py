@@ -1,4 +1,4 @@
-"""What a probe compares: checkpoints, and the baselines of their networks."""
+"""The subjects of a probe: checkpoints, and the baselines of their networks."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def find_subjects(
 
 
 def trunk_fingerprint(trunk: Trunk) -> str:
-    """Another one wherever the features may differ."""
+    """Differs if the features may differ."""
     digest = hashlib.sha256(f"{trunk.name} {trunk.stages} {trunk.takes_colour}".encode())
     for name, value in trunk.state_dict().items():
         digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())

@@ -1,5 +1,4 @@
-"""A network with its stages laid open: what linear probes read and what fine-tuning starts from (section 3.2 of the
-paper).
+"""A network with access to its stages, for linear probes and fine-tuning (section 3.2 of the paper).
 
 A stage is a block of the network at whose end the features are taken, after its non-linearity:
 

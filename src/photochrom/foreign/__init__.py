@@ -1,3 +1,3 @@
-"""Other people's weights: fetch, recognise, check, convert.
+"""Third-party weights: download, identify, check, convert.
 
 Needs the extra: pip install 'photochrom[train]'."""

@@ -1,7 +1,7 @@
-"""Download the weights that the authors published: over HTTP, bounded, whole or not at all, checked by their hash.
+"""Download the weights that the authors published: over HTTP, of limited size, atomically, checked by their hash.
 
-The last eight digits of a file's name are the first of its sha256. That tells a damaged file from a whole one; it is
-too short to keep out someone who means harm, so the file is then read as any foreign one: tensors only (tensor_file).
+The last eight digits of a file's name are the first of its sha256. That detects damage, but is too short to detect a
+malicious file, so the file is then read like any third-party one: tensors only (tensor_file).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Published:
         return Path(self.file).stem.rpartition("-")[2]
 
 
-_LICENCE = "BSD-2-Clause, as the authors' repository; trained on ImageNet, whose photographs have terms of their own"
+_LICENCE = "BSD-2-Clause, as the authors' repository; trained on ImageNet, whose photographs have their own terms"
 PUBLISHED = {
     "eccv16": Published(
         "colorization_release_v2-9b330a0b.pth", "eccv16", "ImageNet (weights of Zhang, Isola and Efros 2016)", _LICENCE
@@ -110,7 +110,7 @@ def _download(url: str, part: Path, progress: Progress) -> None:
     if urlsplit(url).scheme not in ("http", "https"):
         raise SettingError(f"{url}: expected an address that begins with https:// or http://")
     request = Request(url, headers={"User-Agent": f"photochrom/{__version__}"})
-    # Errors of the network are OSErrors as are those of the disk: each is told where it happens.
+    # Network and disk errors are both OSErrors, so each is caught where it happens.
     try:
         response = urlopen(request, timeout=TIMEOUT)
     except HTTPError as error:

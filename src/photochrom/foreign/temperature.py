@@ -2,13 +2,13 @@
 
 The authors' Caffe network multiplies its 313 logits by 2.606, about 1 / 0.38, before the softmax; whether their PyTorch
 weights have that factor inside is not documented. It is measured: T is fitted so that softmax(logits / T) has the least
-soft cross-entropy with the true colours of a few photographs. A network that gives plain distributions has T near 1;
+soft cross-entropy with the true colours of a few photographs. A calibrated network has T near 1;
 with the factor inside, near 2.6 (with its inverse, near 0.38).
 
-The paper's network was trained with class weights w, so what it tends to is not p but w p. T is therefore fitted twice:
-to the plain cross-entropy, and to the one of the training, where a pixel counts by the w of its colour (equation 2;
-lambda 1/2, w from the photographs' own colours). Whether and how w was used, the truth lies between. What both fits say
-is the decision; where they differ there is none.
+The paper's network was trained with class weights w, so it approaches w p (normalised) instead of p. T is therefore
+fitted twice: to the plain cross-entropy, and to the weighted one of the training (equation 2; lambda 1/2, w from the
+photographs' colours). Whether and how w was used, the true T lies between the two fits. If they agree, that is the
+decision; otherwise it is undecided.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ Floats = NDArray[np.float64]
 FOLDED = 2.606  # of the authors' Caffe network
 CANDIDATES = (1 / FOLDED, 1.0, FOLDED)  # temperatures of a network with 1 / 2.606, nothing, 2.606 folded in
 CLEAR = math.sqrt(FOLDED)  # half-way between two of them: a fitted T must be within this factor of one
-# Nats below the ln 313 of a network that knows nothing: random weights gain 0.04 at some T, `lite` gains 2.
+# nats below the ln 313 of a uniform prediction: random weights gain 0.04 at some T, `lite` gains 2
 INFORMED = 0.5
 SIDE = 256  # pixels; of the authors' photographs
 MOST = 16  # photographs
-CELLS = 1024  # of one photograph: neighbours tell much the same
+CELLS = 1024  # per photograph: neighbours are highly correlated
 SAMPLES = ("astronaut", "chelsea", "coffee", "rocket")  # colour photographs that scikit-image's package contains
 
 
 @dataclass(frozen=True)
 class Fit:
-    """temperature: the T of the least cross-entropy (inf: the logits tell nothing of the colours); cross_entropy: that
+    """temperature: the T of the least cross-entropy (inf: the logits are uninformative); cross_entropy: that
     least one, in nats; at_candidates: the cross-entropy at each of CANDIDATES."""
 
     temperature: float
@@ -59,7 +59,7 @@ class Fit:
 
     @property
     def candidate(self) -> float | None:
-        """The one of CANDIDATES that it is near to; none for logits that tell too little of the colours."""
+        """The one of CANDIDATES that it is near to; none if the logits are nearly uninformative."""
         if self.cross_entropy > math.log(ab_bins.Q) - INFORMED:
             return None
         near = (t for t in CANDIDATES if 1 / CLEAR < self.temperature / t < CLEAR)
@@ -142,7 +142,7 @@ def measure(network: nn.Module, photographs: Sequence[Photograph]) -> Measured:
 
 
 def fit(cells: Sequence[Cells]) -> Measured:
-    """The same from what the network said of each photograph, and its true colours."""
+    """The same from the network's logits of each photograph and its true colours."""
     bins, weights = (np.concatenate([getattr(c, name) for c in cells]) for name in ("bins", "weights"))
     prior = np.bincount(bins.ravel(), weights.ravel(), minlength=ab_bins.Q)
     class_weights = ab_bins.class_weights(prior)

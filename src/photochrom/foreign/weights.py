@@ -1,4 +1,4 @@
-"""Weights that someone else trained: which network they belong to, and the way into the graph contract.
+"""Third-party weights: identify their network and convert it to the graph contract.
 
 Known are eccv16 (Zhang, Isola, Efros 2016; the authors' PyTorch file, or photochrom's own weights of that network, at
 any width) and siggraph17 (Zhang et al. 2017). The keys tell which; every key, shape and type is checked before a number
@@ -82,7 +82,7 @@ class Regressed(nn.Module):
         self.stride = network.stride
 
     def forward(self, lightness: Tensor, temperature: Tensor) -> tuple[Tensor]:
-        return (self.network(lightness) + 0 * temperature,)  # the graph's contract has it
+        return (self.network(lightness) + 0 * temperature,)  # required by the graph contract
 
 
 class OwnColours(nn.Module):

@@ -1,1 +1,1 @@
-"""The networks, and nothing but modules: lightness [N, 1, H, W] in, a head's channels (logits, or colours) out."""
+"""The networks, as plain modules: lightness [N, 1, H, W] in, a head's channels (logits, or colours) out."""

@@ -2,7 +2,7 @@
 
 The encoder is EfficientNet-lite0 (Tan and Le 2019; the "lite" form has ReLU6 and no squeeze-and-excitation), so that it
 can start from ImageNet weights; the decoder merges it from stride 32 back to stride 4 or 8, as feature pyramids do. The
-last step, from 8 to 4, takes a quarter of the time: a network without it can look at a larger photograph instead.
+last step, from 8 to 4, takes a quarter of the time: a network without it can use a larger input instead.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _separable(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Merge(nn.Module):
-    """Doubles the resolution of the coarse features and adds what the encoder saw at that resolution."""
+    """Doubles the resolution of the coarse features and adds the encoder's features at that resolution."""
 
     def __init__(self, coarse: int, fine: int, outputs: int) -> None:
         super().__init__()
@@ -150,6 +150,6 @@ class Lite(nn.Module):
         return self.to8(self.to16(x, at16), at8)
 
     def frozen_parts(self, blocks: int) -> list[nn.Module]:
-        """The stem and the first `blocks` inverted residuals: what a short training leaves as ImageNet made it."""
+        """The stem and the first `blocks` inverted residuals: the part that a short training keeps frozen."""
         residuals = [block for stage in self.encoder.stages for block in stage.children()]
         return [self.encoder.stem, *residuals[:blocks]]

@@ -17,7 +17,8 @@ _EXIF_HEAD = b"Exif\0\0"
 _IPTC_MARK = b"\x1c"
 _APP1_BYTES = 65_533  # what one JPEG segment holds
 _SUBFILE_TYPE = 254
-_PIXEL_DIMENSIONS = (40962, 40963)  # of the stored orientation: the output's own size says it better
+# ColorSpace, PixelXDimension, PixelYDimension, InteroperabilityIndex's directory, Gamma: true of the old pixels only.
+_OF_OLD_PIXELS = frozenset({40961, 40962, 40963, 40965, 42240})
 
 # What describes a photograph, of a TIFF's tags; the others describe how its samples are stored.
 _DESCRIPTIVE = frozenset(
@@ -52,7 +53,10 @@ def read_exif(blob: bytes) -> tuple[Directory | None, str]:
 def descriptive(directory: Directory) -> Directory:
     """What describes the photograph: of the main tags those on the list, of EXIF and GPS everything."""
     children = {
-        tag: Directory({k: v for k, v in child.entries.items() if k not in _PIXEL_DIMENSIONS}, child.children)
+        tag: Directory(
+            {k: v for k, v in child.entries.items() if k not in _OF_OLD_PIXELS},
+            {k: v for k, v in child.children.items() if k not in _OF_OLD_PIXELS},
+        )
         for tag, child in directory.children.items()
     }
     return Directory({tag: v for tag, v in directory.entries.items() if tag in _DESCRIPTIVE}, children)

@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 import sys
 import xml.etree.ElementTree as ET
+import xml.parsers.expat as expat
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyvips
 
 from ..errors import PhotoError
-from .exif import exif_header, tiff_iptc
+from .exif import exif_header, read_exif, tiff_iptc
+from .photoshop_resources import iptc_in, with_head
 from .reading import XMP, Photo, open_photo, xmp_of
 from .srgb import PROFILE, srgb_profile
+from .tiff_file import SOFTWARE, Directory
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
@@ -42,6 +45,29 @@ _NAMESPACES = {
     "crs": "http://ns.adobe.com/camera-raw-settings/1.0/",
     "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
 }
+# What describes the old pixels: their size, turn and colours.
+_TIFF_XMP, _EXIF_XMP, _PHOTOSHOP_XMP = (f"{{{_NAMESPACES[p]}}}" for p in ("tiff", "exif", "photoshop"))
+_OF_OLD_PIXELS = frozenset(
+    [_TIFF_XMP + name for name in (
+        "Orientation", "ImageWidth", "ImageLength", "SamplesPerPixel", "BitsPerSample", "PhotometricInterpretation",
+        "Compression", "PlanarConfiguration", "PrimaryChromaticities", "WhitePoint", "TransferFunction",
+    )]
+    + [_EXIF_XMP + name for name in ("PixelXDimension", "PixelYDimension", "ColorSpace", "Gamma")]
+    + [_PHOTOSHOP_XMP + name for name in ("ICCProfile", "ColorMode")]
+    + ["{http://ns.adobe.com/xap/1.0/}Thumbnails"]
+)  # fmt: skip
+_NAMESPACES_OF_OLD_PIXELS = (
+    "{http://ns.google.com/photos/1.0/camera/}M",  # MotionPhoto..., MicroVideo...
+    "{http://ns.google.com/photos/1.0/container/}",
+    "{http://ns.adobe.com/hdr-gain-map/1.0/}",
+)
+_EXIF_OF_OLD_PIXELS = frozenset(
+    {"ColorSpace", "Gamma", "PrimaryChromaticities", "WhitePoint", "TransferFunction", "InteroperabilityIndex",
+     "PixelXDimension", "PixelYDimension"}
+)  # fmt: skip
+_MAX_DEPTH = 100  # of XMP elements; real packets need about ten
+_JPEG_XMP_BYTES = 65_502  # what one JPEG segment holds of a packet
+
 _HEAD = b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
 _TAIL = b'\n<?xpacket end="w"?>'
 
@@ -75,12 +101,28 @@ def marked_xmp(xmp: bytes | None) -> bytes:
         root = ET.Element("{adobe:ns:meta/}xmpmeta")
         rdf = ET.SubElement(root, f"{{{_RDF}}}RDF")
     for description in rdf.findall(f"{{{_RDF}}}Description"):
-        description.attrib.pop(_TAG, None)
-        for old in description.findall(_TAG):
+        for name in [name for name in description.attrib if _is_outdated(name)]:
+            del description.attrib[name]
+        for old in [old for old in description if _is_outdated(old.tag)]:
             description.remove(old)
     mark = ET.SubElement(rdf, f"{{{_RDF}}}Description", {f"{{{_RDF}}}about": _about(rdf)})
     ET.SubElement(mark, _TAG).text = SOURCE_TYPE
     return _HEAD + ET.tostring(root, encoding="utf-8") + _TAIL
+
+
+def _is_outdated(name: str) -> bool:
+    return name == _TAG or name in _OF_OLD_PIXELS or name.startswith(_NAMESPACES_OF_OLD_PIXELS)
+
+
+def xmp_loss(photo: Photo, format: str) -> str | None:
+    """What of the photograph's XMP a file of `format` will not hold, for a person to read."""
+    if not photo.xmp or not photo.xmp.strip(b"\0 \t\r\n"):
+        return None
+    if _parsed(photo.xmp) is None:
+        return "its XMP metadata are damaged: they were left out"
+    if format == "jpg" and len(marked_xmp(photo.xmp)) > _JPEG_XMP_BYTES:
+        return "its XMP metadata are larger than a JPEG segment holds: they were left out"
+    return None
 
 
 def _about(rdf: ET.Element) -> str:
@@ -96,12 +138,42 @@ def _rdf(root: ET.Element) -> ET.Element | None:
 
 def _parsed(xmp: bytes | None) -> ET.Element | None:
     """The packet's root, or None if there is none, or it is malformed or declares entities (which could explode)."""
-    if not xmp or b"<!" in xmp.replace(b"<!--", b""):
+    if not xmp:
         return None
+    xmp = xmp.strip(b"\0 \t\r\n")
     try:
-        return ET.fromstring(xmp.strip(b"\0 \t\r\n"))
-    except (ET.ParseError, LookupError, ValueError):  # the latter two: an encoding that Python does not know
+        _check_nesting(xmp)
+        return ET.fromstring(xmp)
+    except (
+        ET.ParseError,
+        expat.ExpatError,
+        LookupError,
+        ValueError,
+    ):  # the latter two: an encoding that Python does not know
         return None
+
+
+def _check_nesting(xmp: bytes) -> None:
+    """Raises ValueError for elements nested too deeply to be written again, and for a document type."""
+    depth = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise ValueError("nested too deeply")
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    def doctype(*_: object) -> None:
+        raise ValueError("declares a document type")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.StartDoctypeDeclHandler = doctype
+    parser.Parse(xmp, True)
 
 
 def has_mark(xmp: bytes | None) -> bool:
@@ -117,12 +189,23 @@ def has_mark(xmp: bytes | None) -> bool:
 
 
 def is_marked(path: Path) -> bool:
-    """Whether photochrom (or another such model) made this file, by its metadata alone; False for what is no photo."""
+    """Whether photochrom made this file, by its metadata alone: the source type (which other tools write as well) and
+    Software, or a GIF's whole packet. False for what is no photo."""
     try:
         photo = open_photo(path, max_pixels=sys.maxsize)  # its pixels are not read
-        return has_mark(_gif_xmp(path) if photo.format == "gif" else photo.xmp)
+        if photo.format == "gif":
+            return _gif_xmp(path) == marked_xmp(None)
+        return has_mark(photo.xmp) and _software(photo).startswith("photochrom ")
     except (PhotoError, OSError):
         return False
+
+
+def _software(photo: Photo) -> str:
+    if photo.tiff_pages:
+        _, _, value = photo.tiff_pages[0].entries.get(SOFTWARE, (0, 0, b""))
+        return value.decode("ascii", "replace")
+    name = "exif-ifd0-Software"
+    return str(photo.header.get(name)) if photo.header.get_typeof(name) else ""
 
 
 def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark, format: str, page: int = 0) -> pyvips.Image:
@@ -134,45 +217,43 @@ def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark, format: str, pa
     header = photo.page_header(page)
     image = image.copy(xres=min(header.xres, _MAX_RESOLUTION), yres=min(header.yres, _MAX_RESOLUTION))
     _copy_fields(header, image)
-    if photo.tiff_pages and (exif := exif_header(photo.tiff_pages[page], photo.tiff_order)) is not None:
+    directory: Directory | None = None
+    order = "<"
+    if photo.tiff_pages:
+        directory, order = photo.tiff_pages[page], photo.tiff_order
+    elif header.get_typeof("exif-data"):
+        directory, order = read_exif(bytes(header.get("exif-data")))
+    if directory is not None and (exif := exif_header(directory, order)) is not None:
+        for name in [name for name in image.get_fields() if name.startswith("exif-")]:
+            image.remove(name)  # as the file has it: with its thumbnail, and what was true of the old pixels
         _copy_fields(exif, image)
     if image.get_typeof("exif-ifd0-Orientation"):
         image.remove("exif-ifd0-Orientation")
     image.set_type(pyvips.GValue.gint_type, "orientation", 1)
     image.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Software", mark.software)
     if format == "jpg" and (iptc := iptc_of(photo, page)) is not None:
-        image.set_type(pyvips.GValue.blob_type, IPTC, _wrapped_iptc(iptc))
-    image.set_type(pyvips.GValue.blob_type, XMP, marked_xmp(xmp_of(header)))
+        image.set_type(pyvips.GValue.blob_type, IPTC, with_head(iptc))
+    xmp = marked_xmp(xmp_of(header) if page or xmp_loss(photo, format) is None else None)
+    image.set_type(pyvips.GValue.blob_type, XMP, xmp)
     image.set_type(pyvips.GValue.blob_type, PROFILE, srgb_profile())
     return image
-
-
-_PHOTOSHOP = b"Photoshop 3.0\0"
-_RESOURCE = b"8BIM\x04\x04"  # the IPTC block among Photoshop's image resources
 
 
 def iptc_of(photo: Photo, page: int = 0) -> bytes | None:
     """A page's IPTC block, bare, or None."""
     if photo.tiff_pages:
         return tiff_iptc(photo.tiff_pages[page])
-    if not photo.header.get_typeof(IPTC):
-        return None
-    data = bytes(photo.header.get(IPTC))
-    start = data.find(_RESOURCE)
-    if not data.startswith(_PHOTOSHOP) or start < 0:
-        return data
-    name = start + len(_RESOURCE)  # a Pascal string, of even length in all
-    size = name + 1 + data[name] + (data[name] + 1) % 2
-    return data[size + 4 : size + 4 + int.from_bytes(data[size : size + 4])]
-
-
-def _wrapped_iptc(iptc: bytes) -> bytes:
-    """As a JPEG holds it: among Photoshop's resources."""
-    return _PHOTOSHOP + _RESOURCE + b"\0\0" + len(iptc).to_bytes(4) + iptc + b"\0" * (len(iptc) % 2)
+    return iptc_in(bytes(photo.header.get(IPTC))) if photo.header.get_typeof(IPTC) else None
 
 
 def _copy_fields(header: pyvips.Image, image: pyvips.Image) -> None:
-    for name in header.get_fields():
+    try:
+        names = header.get_fields()
+    except UnicodeDecodeError:  # a PNG's text keyword that is not UTF-8 hides the others' names from pyvips
+        names = [name for name in _CARRIED if header.get_typeof(name)]
+    for name in names:
+        if name.startswith("exif-ifd1-") or name.rpartition("-")[2] in _EXIF_OF_OLD_PIXELS:
+            continue  # the thumbnail's, which is grey; what the old pixels were
         if name in _CARRIED or name.startswith("exif-ifd"):
             image.set_type(header.get_typeof(name), name, header.get(name))
 

@@ -251,6 +251,10 @@ class Photo:
 
     def lightness(self, page: int, height: int, width: int) -> NDArray[np.float32]:
         """CIE L 0..100 of a page, float32 [height, width], resampled to exactly that size in sRGB."""
+        return lightness_of(self.thumbnail(page, height, width))
+
+    def thumbnail(self, page: int, height: int, width: int) -> Samples:
+        """A page's sRGB samples without alpha, uint8/uint16 [height, width, 1 or 3], resampled to exactly that size."""
         with self.reading():
             try:
                 return self._lightness(page, height, width, "warning" if self.format == "jpg" else "error")
@@ -305,14 +309,15 @@ def resampled_lightness(pixels: Samples, height: int, width: int) -> NDArray[np.
     kind = "uchar" if pixels.dtype == np.uint8 else "ushort"
     data = np.ascontiguousarray(pixels)
     image = pyvips.Image.new_from_memory(data, columns, rows, bands, kind)
-    return _resampled(image, height, width)
+    return lightness_of(_resampled(image, height, width))
 
 
-def _resampled(image: pyvips.Image, height: int, width: int) -> NDArray[np.float32]:
+def _resampled(image: pyvips.Image, height: int, width: int) -> Samples:
     if image.bands in (2, 4):
         image = image[0] if image.bands == 2 else image[:3]
     image = image.resize(width / image.width, vscale=height / image.height, kernel=NETWORK_KERNEL)
-    return lightness_of(image.numpy().reshape(height, width, image.bands))
+    samples: Samples = image.numpy().reshape(height, width, image.bands)
+    return samples
 
 
 def strip_rows(width: int, frame_height: int = 0) -> int:

@@ -22,8 +22,9 @@ from ..merge import AbMap, PageMerger, Samples
 from . import halved
 from .exif import complete_tiff, read_exif
 from .formats import FORMATS, Format
-from .metadata import Mark, iptc_of, mark_gif, with_metadata
+from .metadata import Mark, iptc_of, mark_gif, with_metadata, xmp_loss
 from .reading import Photo, strip_rows, strips_of
+from .remarks import Shades
 from .strip_source import StripSource
 from .tiff_file import COMPRESSION, TiffError, join_pages
 from .tiff_pass_on import pass_on, passed_on_note
@@ -39,12 +40,14 @@ _CLASSIC_TIFF_BYTES = 3_500_000_000  # of samples; classic TIFF ends at 4 GB
 
 @dataclass(frozen=True)
 class Settings:
-    """How to write. format: a writable format's name; quality 1..100 for the lossy ones; saturation scales ab."""
+    """How to write. format: a writable format's name; quality 1..100 for the lossy ones; saturation scales ab;
+    levels: the lightness changes too, by what the colours' maps say."""
 
     format: str
     quality: int
     saturation: float
     mark: Mark
+    levels: bool = False
 
 
 def write_photo(photo: Photo, colours: Colours, target: Path, settings: Settings, *, overwrite: bool = False) -> None:
@@ -74,6 +77,8 @@ def notes(photo: Photo, format: str) -> tuple[str, ...]:
         lost.append(f"{format} holds one page: {len(photo.pages) - 1} more were left out")
     if photo.passed_on:
         lost.append(passed_on_note(photo, form.has_pages))
+    if (loss := xmp_loss(photo, format)) is not None:
+        lost.append(loss)
     return tuple(lost)
 
 
@@ -118,7 +123,7 @@ def _complete_page(photo: Photo, page: int, path: Path, settings: Settings) -> N
 def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: object, settings: Settings) -> None:
     """One page, or all frames of an animation, as a file of its own."""
     form = FORMATS[settings.format]
-    if form.name == "jpg" and halved.fits(photo):
+    if form.name == "jpg" and halved.fits(photo) and not settings.levels:
         image = halved.coloured_image(photo, colours, settings.saturation)
         image = with_metadata(image, photo, settings.mark, form.name)
         if (failure := _save(image, form, part, _save_options(photo, 0, image, settings))) is not None:
@@ -134,11 +139,14 @@ def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: o
 
     def merges(pool: ThreadPoolExecutor) -> Iterator[Future[Samples]]:
         merger = None
+        shades = Shades()
         for top, pixels in strips_of(image, frame_height, photo.name):
             frame, row = divmod(top, frame_height)
             if row == 0 or merger is None:
                 merger = PageMerger(colours(page + frame), frame_height, image.width, bits, settings.saturation)
+            shades.see(pixels)
             yield pool.submit(merger.planes, row, pixels)
+        photo.notes.extend(shades.remarks())
 
     rows = strip_rows(image.width, frame_height if animates else 0)
     pipeline = _Pipeline(merges, image.height, image.width, 4 if alpha else 3, bits, rows)

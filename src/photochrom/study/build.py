@@ -1,4 +1,4 @@
-"""Building a study: which photographs it takes, their versions, and the folder that holds it all."""
+"""Building a study: selects the photographs, makes their versions, and writes the folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GREY_RULE = f"fewer than {COLOURED:.0%} of its pixels have |a| or |b| above {NEA
 RANDOM_NOTE = "the colours of another photograph of the study, drawn by the seed"
 TRUTH_NOTE = "a control: both pictures are the real photograph, so that people can only guess"
 BASELINES = ("constant", "lightness-table", "random", "truth")  # of evaluation.baselines, those that people can judge
-MOST_FAILURES = 20  # in a row: then the model is at fault and not a photograph
+MOST_FAILURES = 20  # in a row: then the cause is the model and not a photograph
 
 Progress = Callable[[int, int], None]
 """Called with how many photographs were looked at, and of how many."""
@@ -64,7 +64,7 @@ def check_baselines(names: Sequence[str]) -> None:
     """Raise SettingError for a baseline that makes no study: grey, or one that does not exist."""
     for name in names:
         if name not in BASELINES:
-            why = " (colour beside plain grey gives itself away, and every answer would be right)"
+            why = " (next to grey the colour picture is obvious, and every answer would be right)"
             found = f"baseline is {name!r}{why if name == 'grey' else ''}"
             raise SettingError(f"{found}; expected one of {', '.join(BASELINES)}")
 
@@ -245,12 +245,12 @@ class _Album:
             if ab.shape != (*photograph.rgb.shape[:2], 2) or not np.isfinite(ab).all():
                 raise ValueError(f"gives colours of shape {ab.shape}, expected finite ones of the photograph's size")
             coloured = merged(photograph, ab)
-        except Exception as error:  # whatever a foreign model raises costs this photograph, not the study
+        except Exception as error:  # any exception of a third-party model skips this photograph, not the study
             self._failures[name] += 1
             found = " ".join(str(error).split()) or type(error).__name__
             if self._failures[name] == MOST_FAILURES:
                 text = f"{name}: failed on {MOST_FAILURES} photographs in a row, the last with: {found}"
-                raise DataError(f"{text}; expected colours; leave this model out, or mend it") from error
+                raise DataError(f"{text}; expected colours; leave this model out, or fix it") from error
             raise _Unusable(f"failed by {name}: {found}") from error
         self._failures[name] = 0
         return coloured
@@ -260,7 +260,7 @@ class _Album:
         try:
             write_picture(rgb, target)
         except pyvips.Error as error:
-            raise OutputError(target, str(error).strip(), "expected a folder with room that can be written") from error
+            raise OutputError(target, str(error).strip(), "expected a writable folder with free space") from error
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""Answers from elsewhere beside those a database has: which are new, which are known, which contradict.
+"""Merging imported answers into a database: which are new, known or contradictory.
 
-What is here always stays. A participant's records are added where theirs are missing: a file may have been cut off, or
+Existing records are never changed. Missing records of known participants are added: a file may have been cut off, or
 written while they were still answering.
 """
 
@@ -24,7 +24,7 @@ class Known:
 
 @dataclass
 class Merge:
-    """What is to be done with records: `new` and `added` are inserted, `finished` replace theirs."""
+    """The actions of an import: `new` and `added` are inserted, `finished` replace unanswered records."""
 
     new: dict[str, list[Trial]] = field(default_factory=dict)  # of participants who are not here yet
     added: list[Trial] = field(default_factory=list)  # of participants who are, at positions that are not
@@ -36,7 +36,7 @@ class Merge:
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did, in numbers. What was here stayed as it was."""
+    """Counts of an import. Existing records were not changed."""
 
     participants: int  # who were not here before
     trials: int  # records added, of them and of participants who were here

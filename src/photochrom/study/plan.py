@@ -1,4 +1,4 @@
-"""The plan of a study: what it is made of, and which pairs each participant sees. STUDY/study.json holds it.
+"""The plan of a study: its contents, and the pairs of each participant. STUDY/study.json holds it.
 
 Everything follows from (study.seed, the participant's running number): a server that starts again gives the same pairs.
 """

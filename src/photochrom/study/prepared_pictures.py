@@ -1,4 +1,4 @@
-"""Pictures composed before they are asked for, so that how long a request takes says nothing about the pair."""
+"""Pictures composed before they are requested, so that response times reveal nothing about the pair."""
 
 from __future__ import annotations
 

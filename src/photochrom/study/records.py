@@ -1,4 +1,4 @@
-"""What a study leaves behind: one record a pair that a participant was given. Server, export and report share it."""
+"""The records of a study: one per pair shown to a participant. Shared by server, export and report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""report.html: one page that needs nothing else, for a screen, a phone and paper. Its template: report.html.jinja."""
+"""report.html: one self-contained page for screen, phone and print. Its template: report.html.jinja."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The study as a web page: the rules of `sessions` over HTTP.
 
-Who takes part is known by a random token in an HttpOnly cookie. A pair is known to the page by a random token and is
-one picture; every picture has the same headers, and no reply tells right from wrong but the one to a practice answer,
-which comes after it was stored.
+Participants are identified by a random token in an HttpOnly cookie. A pair has a random token and is one
+picture; every picture has the same headers, and no reply reveals the right answer except after a practice
+pair, once the answer is stored.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def create_app(folder: Path, store: Store) -> FastAPI:
     study = load_study(folder)
     pictures = PreparedPictures(folder)
     sessions = Sessions(study, store, pictures.prepare)
-    # Cookies do not tell ports apart: two studies on one machine must not take each other's participants for theirs.
+    # Cookies are shared between ports: two studies on one machine must not mix up their participants.
     cookie = f"photochrom-study-{study.identity}"
     secret = Cookie(None, alias=cookie)
 
@@ -96,7 +96,7 @@ def create_app(folder: Path, store: Store) -> FastAPI:
     @app.post("/api/participants", status_code=201)
     def join(body: Consent, request: Request, response: Response, token: str | None = secret) -> dict[str, Any]:
         if not body.consent:
-            raise Refused(403, "nobody takes part without consent")
+            raise Refused(403, "participation requires consent")
         if token is not None and sessions.peek(token) is not None:
             return _progress(sessions.resume(token))  # twice the same button: still one participant
         token, progress = sessions.join()
@@ -153,7 +153,7 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(SQLAlchemyError)
     def database(request: Request, error: SQLAlchemyError) -> JSONResponse:
         log.error("the database failed; nothing was stored: %s", error)
-        return JSONResponse({"detail": "the answers cannot be stored just now; try again"}, 503)
+        return JSONResponse({"detail": "answers cannot be stored at the moment; try again"}, 503)
 
     @app.exception_handler(DataError)
     def picture(request: Request, error: DataError) -> JSONResponse:

@@ -1,8 +1,9 @@
-"""Simulated studies, to see whether an interval covers the truth as often as it says.
+"""Simulated studies, to check the coverage of confidence intervals.
 
-People differ in how easily they are fooled, and photographs in how much they fool: an answer is wrong with probability
-logistic(mean + participant's effect + photograph's effect), both effects normal and drawn anew for each study. Who sees
-what is the plan's own (plan.session). The truth is the share over all people and photographs there could be.
+People differ in how easily they are fooled, and photographs in how convincing they are. An answer is wrong with
+probability logistic(mean + participant's effect + photograph's effect), both effects normal and drawn
+for each study. Pairs are assigned by plan.session. The truth is the share over the whole population of people and
+photographs.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
 
 @dataclass(frozen=True)
 class Population:
-    """All people and photographs there could be."""
+    """The population of people and photographs."""
 
     rate: float  # 0..1: how often the coloured photograph is taken for real
     participant_sd: float  # of the participants' effect on the logit

@@ -1,6 +1,6 @@
-"""How often a coloured photograph is taken for real, and how sure that is.
+"""How often a coloured photograph is taken for real, with confidence intervals.
 
-Answers are not independent coins: some people are easier to fool, and some photographs fool more. Two intervals:
+Answers are not independent: some people are easier to fool, and some photographs are more convincing. Two intervals:
 
 - over participants (`participant_interval`), as in the paper (section 3.1): what other people would answer about these
   very photographs;
@@ -35,7 +35,7 @@ def crossed_interval(fooled: ArrayLike, participant: ArrayLike, photograph: Arra
 
     fooled: [..., n] of 0 and 1, any number of studies of one design; participant, photograph: [n] numbers that tell
     who answered, and about what. With fewer than two participants or photographs there is none: NaN. Where all
-    answers of a study are alike, nothing is known of their spread: the exact binomial interval that counts each
+    answers of a study are alike, their variance cannot be estimated: the exact binomial interval that counts each
     participant (or photograph, if they are fewer) as one answer.
     """
     answers = np.asarray(fooled, dtype=np.float64)

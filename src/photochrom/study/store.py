@@ -51,7 +51,7 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writing = engine.execution_options(photochrom_writes=True)
-        # SQLite's own waiting is a lottery: threads of one process queue here instead.
+        # SQLite's own locking is not fair: threads of one process queue here instead.
         self._turn = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @property
@@ -67,7 +67,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent view, which waits for nobody. Raises SQLAlchemyError."""
+        """A consistent view that never blocks. Raises SQLAlchemyError."""
         with self._engine.begin() as connection:
             yield connection
 
@@ -176,7 +176,7 @@ class Store:
                 busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
                 if busy:
                     raise DataError(
-                        f"{self.name}: deleted, but someone reads the database just now, so that its log "
+                        f"{self.name}: deleted, but the database is being read, so that its log "
                         f"({DATABASE}-wal) may still hold the rows; delete anyone again, or restart the server"
                     )
             else:
@@ -326,7 +326,7 @@ def _check(engine: Engine, study: Study | None, create: bool) -> None:
 
 @contextmanager
 def _explained(engine: Engine) -> Iterator[None]:
-    """Turns what a database says into an error for a person."""
+    """Turns database exceptions into readable errors."""
     try:
         yield
     except SQLAlchemyError as error:

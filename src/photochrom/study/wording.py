@@ -1,4 +1,4 @@
-"""Numbers with their nouns, as the study's commands and its report say them."""
+"""Numbers with their nouns, for the study's commands and report."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Training photographs in an order that resumes exactly, as PyTorch data sets.
 
-What the network sees at position p of the training is a pure function of (seed, p): position p is photograph
-Order(p) (see order.py), cropped and mirrored by a generator seeded with (seed, p). No shuffle buffer, no hidden state:
-to resume at step s of batch size B, start at position s * B.
+The sample at position p of the training is a pure function of (seed, p): position p is photograph Order(p) (see
+order.py), cropped and mirrored by a generator seeded with (seed, p). There is no shuffle buffer and no hidden state: to
+resume at step s with batch size B, start at position s * B.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ __all__ = [
 class TrainingPhotos(Dataset[Tensor]):
     """position -> uint8 RGB crop [3, size, size].
 
-    A corrupt, tiny or near-grey photograph (see Limits) is counted and named in `skipped`, once for each process that
-    meets it, and replaced by the next of the list. skipped_file: where every process appends what it leaves out. Raises
-    DataError where no photograph can be used, or the source fails.
+    A corrupt, tiny or near-grey photograph (see Limits) is counted and named in `skipped`, once per process that
+    encounters it, and replaced by the next in the list. skipped_file: where each process logs the photographs it skips.
+    Raises DataError if no photograph can be used or the source fails.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class TrainingPhotos(Dataset[Tensor]):
         self.entries, self.settings, self.seed = PhotoList.of(entries), settings, seed
         self.limits, self.skipped = limits or Limits(), Skips(skipped_file)
         self.order = Order(self.entries, seed, lanes)
-        self._useless: set[int] = set()  # a short cut: what a position shows does not depend on it
+        self._useless: set[int] = set()  # only saves time: the sample at a position does not depend on it
 
     def __getitem__(self, position: int) -> Tensor:
         first = self.order(position)
@@ -70,8 +70,8 @@ class TrainingPhotos(Dataset[Tensor]):
 
 
 class Positions(Sampler[list[int]]):
-    """Batches of positions from `start` (in batches) to `stop`, for one of `ranks` processes: rank r of R takes its own
-    stretch of each global batch, so that all ranks together see what a single process would."""
+    """Batches of positions from `start` (in batches) to `stop`, for one of `ranks` processes: rank r of R takes its
+    contiguous part of each global batch, so that all ranks together see what a single process would."""
 
     def __init__(self, start: int, stop: int, batch: int, rank: int = 0, ranks: int = 1) -> None:
         self.start, self.stop, self.batch, self.rank, self.ranks = start, stop, batch, rank, ranks
@@ -89,8 +89,8 @@ class Positions(Sampler[list[int]]):
 class ValidationPhotos(Dataset[Tensor]):
     """The held-out photographs, centre crops [3, size, size] uint8, never augmented.
 
-    One that cannot be used is replaced by the next that can. Photographs that come in blocks are kept after the first
-    time, 3 * size * size bytes each: they lie scattered over all blocks.
+    One that cannot be used is replaced by the next that can. Photographs stored in blocks are cached after the first
+    read, 3 * size * size bytes each, because they are scattered over all blocks.
     """
 
     def __init__(self, entries: Sequence[Entry], size: int, limits: Limits | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What a training run does besides training: a log, pictures, a clean stop."""
+"""Callbacks of a training run: the log, sample pictures, a clean stop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PICTURES = 12
 
 
 class JsonLog(Callback):
-    """One JSON object a line: every `every` steps the loss, the rate and images/s; every validation its scores."""
+    """JSON lines: loss, learning rate and images/s every `every` steps; the scores at every validation."""
 
     def __init__(self, path: Path, every: int, batch: int) -> None:
         self.path, self.every, self.batch = path, every, batch
@@ -83,7 +83,7 @@ class Pictures(Callback):
     ) -> None:
         if batch_idx or not trainer.is_global_zero:
             return
-        assert isinstance(pl_module, ColorizationTask)  # the only task that there is
+        assert isinstance(pl_module, ColorizationTask)  # there is no other task
         rgb = batch[:PICTURES]
         lab = rgb_to_lab(rgb)
         ab = functional.interpolate(pl_module.colours(lab[:, :1]), lab.shape[2:], mode="bilinear", align_corners=False)
@@ -101,8 +101,8 @@ class Pictures(Callback):
 
 
 class SaveAtEnd(Callback):
-    """Saves the last step. Must stand before the weight averaging, which at the end of a fit puts the averaged weights
-    in the place of the current ones: a run that is prolonged has to go on from the current ones."""
+    """Saves the last step. Must come before the weight averaging callback, which replaces the current weights by the
+    averaged ones at the end of a fit: extending a run must continue from the current ones."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -112,7 +112,7 @@ class SaveAtEnd(Callback):
 
 
 class StopOnSignal(Callback):
-    """Ctrl-C and SIGTERM finish the step; the run then saves itself. exit_code: 0, 130 (Ctrl-C) or 143 (SIGTERM)."""
+    """Ctrl-C and SIGTERM let the step finish; the run is then saved. exit_code: 0, 130 (Ctrl-C) or 143 (SIGTERM)."""
 
     exit_code = 0
 
@@ -135,10 +135,10 @@ class StopOnSignal(Callback):
 
 
 class StopOnNan(Callback):
-    """Ends a training whose loss is no longer a number, with the last good checkpoint kept: raises DivergedError.
+    """Stops a run whose loss is not finite and keeps the last good checkpoint: raises DivergedError.
 
-    The loss is noted at every step, but read only every `every` steps and before a checkpoint is written, since reading
-    it makes a GPU wait.
+    The loss is recorded at every step, but read only every `every` steps and before a checkpoint is written, since
+    reading it synchronises with the GPU.
     """
 
     def __init__(self, every: int) -> None:

@@ -18,9 +18,9 @@ from .heads import Classification, Head
 
 
 class Softened(nn.Module):
-    """A network that is shown photographs without their finest detail: one pixel of each `factor` x `factor`, enlarged.
+    """A network whose input is downsampled by `factor` and upsampled again, which removes the finest detail.
 
-    For a network trained on small photographs that were enlarged: it has seen none that were sharper.
+    For a network trained on upsampled small photographs, which has never seen sharper ones.
     """
 
     def __init__(self, network: nn.Module, factor: int) -> None:
@@ -54,7 +54,7 @@ class Decoded(nn.Module):
 
     def forward(self, lightness: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.network(lightness) + self.bias
-        # The bins last: softmax and expectation then run along memory.
+        # Bins last: softmax and expectation then read contiguous memory.
         last = logits.permute(0, 2, 3, 1)
         ab = torch.matmul(torch.softmax(last / temperature, dim=-1), self.centres).permute(0, 3, 1, 2)
         return ab, torch.softmax(last, dim=-1).permute(0, 3, 1, 2)
@@ -71,7 +71,7 @@ class DecodedByHead(nn.Module):
     def forward(self, lightness: Tensor, temperature: Tensor) -> tuple[Tensor]:
         small = functional.avg_pool2d(lightness, self.stride) if self.stride > 1 else lightness
         ab = self.head.decode(self.network(lightness), small, temperature)
-        return (ab + 0 * temperature,)  # a regression has no use for it, but the graph's contract has it
+        return (ab + 0 * temperature,)  # unused by a regression, but required by the graph contract
 
 
 def decoded(
@@ -81,7 +81,7 @@ def decoded(
     if isinstance(head, Classification):
         return Decoded(network, rebalancing_bias(prior, lam, rebalance)).eval()
     if rebalance != 1:
-        raise SettingError(f"rebalance is {rebalance}; expected 1, for this network has no classes to rebalance")
+        raise SettingError(f"rebalance is {rebalance}; expected 1, because this network has no classes to rebalance")
     return DecodedByHead(network, head).eval()
 
 

@@ -1,4 +1,4 @@
-"""Training lite's decoder alone, on what its frozen encoder made of the photographs (encoded.py)."""
+"""Training lite's decoder alone, on precomputed features of its frozen encoder (encoded.py)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .task import ColorizationTask
 class DecoderTask(ColorizationTask):
     """As ColorizationTask, for batches of encoded crops; validated on photographs by the whole network.
 
-    loss.positions: cells of a crop that a step looks at, drawn anew for each batch: neighbours say much the same, and
-    the last layer with its loss is half of the work. Raises RecipeError for what encoded crops cannot do.
+    loss.positions: cells per crop on which the loss is computed, drawn at random for each batch: neighbours are highly
+    correlated, and the last layer and loss are half of the cost. Raises RecipeError for settings that need photographs.
     """
 
     def __init__(self, recipe: Recipe, prior: np.ndarray, scale: Sequence[Tensor]) -> None:

@@ -1,8 +1,8 @@
-"""Learning from other networks (Hinton et al. 2015): at every pixel, the distribution that they agree on.
+"""Knowledge distillation (Hinton et al. 2015): the target of each pixel is the teachers' average distribution.
 
-A photograph shows one of the colours that a thing may have; a network that learnt of many says how likely each is. The
-average of several unlike networks is better than any of them, and a student learns it without their cost. The teachers
-see the photograph as it is, however bent, noisy or aged the student's is: so it learns to see through that.
+A photograph shows one of the plausible colours of an object; a trained network predicts a distribution over them. An
+ensemble of different networks is better than each of them, and a student learns it without the cost. The teachers get
+the clean photograph even where the student's input is augmented, so the student learns to be robust.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from .. import ab_bins
 from ..errors import ModelError, RecipeError
 from ..models import open_session
 
-EVERY = 2  # rows and columns: of these one is looked at, in turns
+EVERY = 2  # the loss uses every STEP-th row and column, with a changing offset
 
 
 class Teachers:
-    """The geometric mean of what model files say (DESIGN's graph contract, with probabilities).
+    """The geometric mean of the probabilities of several model files (DESIGN's graph contract, with probabilities).
 
-    Not an nn.Module: their weights belong neither into checkpoints nor to the averaged ones. Each is shown the crop
-    enlarged, or made smaller, so that its cells are the student's: a teacher of stride 8 sees for a student of stride 4
-    twice the size.
+    Not an nn.Module, so that the teachers' weights enter neither checkpoints nor weight averaging. The crop is resized
+    for each teacher so that its output has the student's size: a teacher of stride 8 gets the crop at twice the size
+    for a student of stride 4.
     """
 
     def __init__(self, files: str, threads: int | None = None) -> None:
@@ -40,7 +40,7 @@ class Teachers:
             raise RecipeError(f"loss.teachers is {files!r}; expected model files, with commas between them")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Teachers:
-        return self  # the averaged copy of the task teaches nobody
+        return self  # the averaged copy of the task needs no teachers
 
     def probabilities(self, lightness: Tensor, side: int, start: tuple[int, int] = (0, 0), step: int = 1) -> Tensor:
         """Of square lightness [N, 1, S, S], 0..100: [N, 313, side, side], or every `step`-th row and column of that
@@ -62,9 +62,9 @@ class Teachers:
 
     def loss(self, output: Tensor, lightness: Tensor, turn: int = 0) -> Tensor:
         """Cross-entropy of the student's logits [N, 313, h, h], the mean over a quarter of the pixels, in nats. No
-        class weights: those that the teachers were trained with are in what they say.
+        class weights: the teachers' probabilities already contain those of their training.
 
-        turn: which quarter, any integer. Neighbours say much the same, and four times as many take a fifth longer.
+        turn: which quarter, any integer. Neighbours are highly correlated, and all pixels would take a fifth longer.
         """
         if output.shape[1] != ab_bins.Q:
             raise RecipeError(f"loss.teachers is for networks over the {ab_bins.Q} bins; expected none")

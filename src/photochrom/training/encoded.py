@@ -1,8 +1,8 @@
-"""Training photographs as lite's frozen encoder sees them: read from a file instead of computed at every visit.
+"""Precomputed features of lite's frozen encoder, read from a file instead of computed in every epoch.
 
-While the encoder stays as ImageNet left it, what it makes of a crop never changes, and on a CPU computing it is most of
-a step. A file holds one crop of every photograph, settled when it was written (encoding.py); several files of the same
-photographs are several views of them. data.encoded names their folder to `photochrom train`.
+While the encoder keeps its ImageNet weights, its features of a crop never change, and on a CPU they are most of the
+cost of a step. A file holds one crop of every photograph, fixed when it was written (encoding.py); several files of the
+same photographs are several augmented views. data.encoded names their folder to `photochrom train`.
 
 A file NAME.npy is int8 [photographs, bytes of a row]: the features at strides 8, 16 and 32 in units of `scale`, then
 CIE a, b and L of the crop at stride 8, rounded. NAME.npz beside it: keys, scale and size.
@@ -39,7 +39,7 @@ class Encoded(NamedTuple):
     lightness: Tensor
 
     def scaled(self, scale: Sequence[Tensor]) -> Encoded:
-        """In the encoder's own units, CIE units and percent."""
+        """As floats: features in the encoder's units, ab and lightness in CIE units."""
         fine, middle, coarse = (
             (feature.float() * unit[:, None, None]).contiguous(memory_format=torch.channels_last)
             for feature, unit in zip(self[:3], scale, strict=True)
@@ -48,7 +48,7 @@ class Encoded(NamedTuple):
 
 
 def shapes(size: int) -> list[tuple[int, int, int]]:
-    """Of the parts of a row, for crops of size x size."""
+    """Shapes of the parts of a row, for crops of size x size."""
     sides = [size // STRIDE // 2**i for i in range(len(CHANNELS))]
     features = [(channels, side, side) for channels, side in zip(CHANNELS, sides, strict=True)]
     return [*features, (2, sides[0], sides[0]), (1, sides[0], sides[0])]
@@ -59,7 +59,7 @@ class EncodedPhotos(Dataset[tuple[Encoded, Tensor]]):
     mirrored crop's features are nearly the mirrored features. Raises DataError."""
 
     def __init__(self, folder: Path, seed: int, left_out: frozenset[str] = frozenset()) -> None:
-        """left_out: keys of photographs that are kept from training."""
+        """left_out: keys of photographs excluded from training."""
         files = sorted(folder.rglob("*.npy"))
         if not files:
             raise DataError(
@@ -72,7 +72,7 @@ class EncodedPhotos(Dataset[tuple[Encoded, Tensor]]):
             if number == 0:
                 self.size, self._all_scales = size, scale
             elif size != self.size or not np.allclose(scale, self._all_scales, rtol=1e-3):
-                raise DataError(f"{file}: made otherwise than {files[0]}; expected one size, of the same photographs")
+                raise DataError(f"{file}: does not match {files[0]}; expected the same crop size and photographs")
             row_bytes = sum(int(np.prod(shape)) for shape in shapes(size))
             try:
                 content = np.load(file, mmap_mode="r")

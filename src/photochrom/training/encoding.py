@@ -1,4 +1,4 @@
-"""Writing what lite's frozen encoder makes of training photographs, for encoded.py: `photochrom data encode`."""
+"""Writes the frozen lite encoder's features of training photographs, for encoded.py: `photochrom data encode`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -23,25 +22,26 @@ from ..data.skips import Skips
 from ..data.survey import survey
 from ..errors import DataError
 from ..nets.lite import Encoder
+from ..onnx_runtime import onnxruntime
 from .crops.shown import CROPPING, shown
 from .encoded import STRIDE, shapes
 from .lab_torch import rgb_to_lab
 from .networks import load_imagenet
 from .recipe import Data
 
-MEASURED = 32  # photographs on which the units of the features are measured
-CLIPPED = 0.0005  # share of a channel's values there that int8 may not reach
+MEASURED = 32  # photographs on which the scales of the features are measured
+CLIPPED = 0.0005  # share of a channel's values there that may be clipped by int8
 
 
 @dataclass(frozen=True)
 class View:
-    """How a file's crops are taken and shown, as the recipe's [data] says; seed: another view of them."""
+    """How crops are taken and augmented, as in the recipe's [data]; another seed gives another view."""
 
     data: Data
     seed: int = 0
 
     def random(self, key: str, purpose: int) -> np.random.Generator:
-        """Of the photograph, not its place among them."""
+        """Depends on the photograph, not on its index."""
         return np.random.default_rng((self.seed, purpose, *key.encode()))
 
 
@@ -61,7 +61,7 @@ def encode(
     keys: list[str] = []
     parts = [np.prod(shape) for shape in shapes(view.data.size)]
     with part_file(target, overwrite) as part, part.open("wb") as stream:
-        # The header first, with room for the count: how many can be used is known at the end only.
+        # Write the header first, padded for the count, since the number of usable photographs is only known at the end.
         header = {"descr": "|i1", "fortran_order": False, "shape": (len(photos), int(sum(parts)))}
         np.lib.format.write_array_header_1_0(stream, header)
         start = stream.tell()
@@ -87,7 +87,7 @@ class _Rows(NamedTuple):
 
 
 class _Encode:
-    """Photographs to rows, in one of survey's processes."""
+    """Encodes photographs to rows, in one of survey's processes."""
 
     def __init__(self, graph: bytes, scale: Sequence[NDArray[np.float32]], view: View) -> None:
         self.graph, self.scale, self.view = graph, scale, view
@@ -166,8 +166,8 @@ def _session(graph: bytes) -> onnxruntime.InferenceSession:
 
 
 def _measured_scale(photos: PhotoList, graph: bytes, view: View) -> list[NDArray[np.float32]]:
-    """[C] of each part: the unit of int8, so that hardly a value is cut off. Of the crops as they are: all views of the
-    same photographs have the same."""
+    """[C] of each part: the int8 scale, at which almost no value is clipped. Measured on unaugmented crops, so that all
+    views of the same photographs share it."""
     crops: list[Any] = []
     for start in range(0, len(photos), MEASURED):
         crops += _crops(photos[start : start + MEASURED], View(Data(size=view.data.size)))[0]

@@ -1,4 +1,4 @@
-"""From a checkpoint to the graph contract: one ONNX file with the decode inside and its card in the metadata.
+"""Export of a checkpoint to one ONNX file that keeps the graph contract: decode included, model card in the metadata.
 
 Inputs: lightness float32 [N, 1, H, W], temperature float32 [1]. Outputs: ab float32 [N, 2, H/s, W/s], the annealed
 mean; probabilities [N, 313, H/s, W/s] at temperature 1.
@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -27,6 +26,7 @@ from .. import ab_bins
 from ..atomic_file import part_file
 from ..errors import DataError, ModelError, SettingError
 from ..models import CONTRACT, open_session
+from ..onnx_runtime import onnxruntime
 from .checkpoints import read_checkpoint
 from .decoded import Softened, decoded
 from .networks import build_network
@@ -34,14 +34,14 @@ from .recipe import recipe_from_dict
 from .task import build_head
 
 OPSET = 17
-SOFTENINGS = (1, 2, 4)  # divide the 32 pixels that a photograph's sides are multiples of
-SAME_COLOUR = 0.05  # ab units that ONNX Runtime may differ from PyTorch
+SOFTENINGS = (1, 2, 4)  # divisors of 32, since a photograph's sides are padded to multiples of 32
+SAME_COLOUR = 0.05  # ab units: tolerance between ONNX Runtime and PyTorch
 LARGE = 20_000  # weights of a tensor whose precision may be halved
 
 
 @dataclass(frozen=True)
 class Card:
-    """What the file says of itself (see models.ModelInfo). temperature and native_size are the model's defaults;
+    """The model card (see models.ModelInfo). temperature and native_size are the model's defaults;
     least_range: of lightness, to which a faded photograph's is stretched (contrast.py; 0: never)."""
 
     name: str
@@ -119,10 +119,10 @@ def write_model(
     half: bool = True,
     overwrite: bool = False,
 ) -> None:
-    """Write a network with its decode to `target`, once the graph has shown that it keeps the contract and agrees with
+    """Write a network with its decode to `target`, after checking that the graph keeps the contract and agrees with
     PyTorch.
 
-    whole: has `stride`; (lightness, temperature) -> (ab,) or (ab, probabilities). training: how it came about, for
+    whole: has `stride`; (lightness, temperature) -> (ab,) or (ab, probabilities). training: provenance, for
     the metadata. half: store large weights as float16, if the colours stay the same (computation stays float32).
     Raises ModelError, OutputError.
     """
@@ -133,7 +133,7 @@ def write_model(
         )
     if half:
         halved = with_halved_weights(model)
-        if _difference(halved, whole) <= SAME_COLOUR:  # or else the network needs its weights whole
+        if _difference(halved, whole) <= SAME_COLOUR:  # else the network needs float32 weights
             model = halved
     metadata = {
         "name": card.name,
@@ -227,7 +227,7 @@ def _difference(model: onnx.ModelProto, whole: nn.Module) -> float:
 def with_halved_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """Store large weights as float16 with a Cast after each: half the file; ONNX Runtime folds the casts on loading.
 
-    Small tensors stay: they are the stem, the depthwise kernels and the biases, on which ten times as much hangs.
+    Small tensors stay float32: the stem, depthwise kernels and biases are ten times as sensitive.
     """
     halved = onnx.ModelProto()
     halved.CopyFrom(model)

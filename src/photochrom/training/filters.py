@@ -1,4 +1,4 @@
-"""Filters made of a layer's own input: spherical k-means on whitened patches (Coates and Ng 2012), PCA, or Gaussian.
+"""Filters computed from a layer's input: spherical k-means on whitened patches (Coates and Ng 2012), PCA, or Gaussian.
 
 The first half of the data-dependent initialisation (initialisation.py), which scales them.
 """
@@ -17,8 +17,8 @@ Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
 PATCHES = 4096  # at most, or PATCHES_PER_FILTER for each filter if that is more
 PATCHES_PER_FILTER = 8
-WHITENING = 1e-2  # share of the mean variance that is added to each: noise must not become the strongest direction
-LEAST_STD = 1e-4  # what varies less is constant but for rounding: it is not blown up
+WHITENING = 1e-2  # regularisation of the whitening, as a share of the mean variance, so that noise is not amplified
+LEAST_STD = 1e-4  # smaller variances are rounding errors of a constant and are not amplified
 KMEANS_ROUNDS = 10
 
 
@@ -50,7 +50,7 @@ def _pair(values: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _patches(layer: Layer, x: Tensor, count: int, random: torch.Generator) -> Tensor:
-    """What `layer` sees of x at random places: [at most count, groups, values that a filter weighs]."""
+    """Patches of x under `layer`'s kernel at random places: [at most count, groups, values that a filter weighs]."""
     if isinstance(layer, nn.Linear):
         rows = x.flatten(0, -2)
         return rows[torch.randperm(len(rows), generator=random)[:count].to(x.device)][:, None].float()

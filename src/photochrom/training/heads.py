@@ -27,7 +27,7 @@ from .recipe import Loss
 AB_SCALE = 110.0  # ab units per unit of a regression's output: the range of the bins
 HUES = CHROMAS = 32
 MOST_CHROMA = 128.0  # ab units: the upper end of the last chroma bin
-FADING = 0.03  # Larsson et al., section 4.2: where the hues agree less than this, chroma fades
+FADING = 0.03  # Larsson et al., section 4.2: below this concentration of the hue distribution, chroma is reduced
 HUE_WEIGHT = 5.0  # and section 4.1: of the hue's loss beside the chroma's
 UV_FROM_RGB = ((-0.14713, -0.28886, 0.436), (0.615, -0.51499, -0.10001))  # of gamma-coded RGB (BT.601)
 Y_FROM_RGB = (0.299, 0.587, 0.114)
@@ -35,7 +35,7 @@ LUMA_STEPS = 2  # of fixed-point iteration, when UV becomes ab
 
 
 class Head(nn.Module, ABC):
-    """channels: how many outputs it asks of the network."""
+    """channels: number of network outputs that the head needs."""
 
     channels: int
 
@@ -45,7 +45,7 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def decode(self, output: Tensor, lightness: Tensor, temperature: float | Tensor) -> Tensor:
-        """ab [N, 2, h, w] in CIE units. temperature sharpens distributions; a regression has none and ignores it."""
+        """ab [N, 2, h, w] in CIE units. temperature sharpens distributions; a regression ignores it."""
 
     def probabilities(self, output: Tensor) -> Tensor | None:
         """[N, 313, h, w] at temperature 1, of heads over the 313 bins."""
@@ -98,8 +98,8 @@ class Regression(Head):
 class HueChroma(Head):
     """Two histograms, of hue and of chroma, in the polar coordinates of the ab plane (ours: theirs were those of HSL).
 
-    The loss is the cross-entropy with both (KL divergence but for a constant); a pixel's hue counts by its chroma, for
-    grey has none. Decode: both expectations, the hue's on the circle, with chroma fading where hues disagree.
+    The loss is the cross-entropy with both (KL divergence but for a constant); hue is weighted by chroma, since
+    grey has no hue. Decode: both expectations, the hue's on the circle, with chroma fading where hues disagree.
     """
 
     channels = HUES + CHROMAS
@@ -166,7 +166,7 @@ class Uv(Head):
     def decode(self, output: Tensor, lightness: Tensor, temperature: float | Tensor) -> Tensor:
         uv = functional.conv2d(output.float(), self.to_rgb)
         grey = wanted = lightness_to_grey(lightness)
-        for _ in range(LUMA_STEPS):  # the luma at which these UV have the lightness asked for
+        for _ in range(LUMA_STEPS):  # the luma at which these UV give the required lightness
             reached = rgb_float_to_lab((grey + uv).clamp(0, 1))[:, :1]
             grey = (grey + wanted - lightness_to_grey(reached)).clamp(0, 1)
         return rgb_float_to_lab((grey + uv).clamp(0, 1))[:, 1:]

@@ -68,7 +68,7 @@ def initialise(
 
 
 def rescale(network: nn.Module, batch: Tensor, seed: int = 0, *, skip: Collection[str] = ()) -> None:
-    """Only the normalisations, for a network that has learnt something: each layer is scaled as a whole, its bias along
+    """Rescaling only, for a trained network: each layer is scaled as a whole, its bias along
     with it, first to outputs of standard deviation 1 and then by algorithm 2.
 
     The filters and their proportions stay, and so does what the network computes with batch statistics, if all between

@@ -24,7 +24,7 @@ class SoftTargets(nn.Module):
         super().__init__()
         table, self.side = ab_bins.candidate_table(k)
         self.k, self.sigma = k, sigma
-        padded = np.concatenate([ab_bins.CENTRES, [[1e4, 1e4]]])  # the table's padding, never near
+        padded = np.concatenate([ab_bins.CENTRES, [[1e4, 1e4]]])  # padding of the table, never a nearest bin
         self.register_buffer("candidates", torch.from_numpy(table.copy()), persistent=False)
         self.register_buffer("centres", torch.from_numpy(padded).float(), persistent=False)
 
@@ -77,8 +77,8 @@ class RebalancedDistance(nn.Module):
     """Distance in the ab plane between decoded and true colours, in units of 100, weighted by the class of the truth.
 
     Its mean is what the AuC measures, but for a constant: a pixel's part in that is 1 - distance / 150. With a small
-    lam the weights are those of the rebalanced AuC. Cross-entropy asks for the whole distribution to be right; this
-    one for the colour that is made of it.
+    lam the weights are those of the rebalanced AuC. Cross-entropy fits the whole distribution; this loss
+    fits the decoded colour.
     """
 
     class_weights: Tensor

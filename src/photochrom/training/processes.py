@@ -1,4 +1,4 @@
-"""How many processes train together: one; or as many as torchrun or SLURM started.
+"""The number of training processes: one, or as many as torchrun or SLURM started.
 
 torchrun --nproc-per-node 8 -m photochrom train full --data IMAGENET        8 GPUs of one machine
 srun photochrom train full --data IMAGENET                                  as SLURM's --nodes, --ntasks-per-node say
@@ -27,7 +27,7 @@ class Processes:
 
 
 def processes() -> Processes:
-    """By the environment that torchrun or SLURM sets; else one. Raises SettingError for one that makes no sense."""
+    """From the environment variables of torchrun or SLURM; else one. Raises SettingError if they are inconsistent."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         here, everywhere = _number("LOCAL_WORLD_SIZE"), _number("WORLD_SIZE")
         if everywhere % here:

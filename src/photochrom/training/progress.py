@@ -1,4 +1,4 @@
-"""What a person sees of a training: a bar with loss, images a second and time left; elsewhere a line now and then."""
+"""Progress of a training: a bar with loss, images/s and time left on a terminal; elsewhere an occasional line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recipe: everything that defines a training but the data. TOML files with the sections below.
+"""A recipe: the whole configuration of a training run except the data. TOML files with the sections below.
 
 Unknown keys are errors.
 """

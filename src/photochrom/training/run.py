@@ -57,12 +57,12 @@ from .task import Batch, ColorizationTask
 log = logging.getLogger(__name__)
 
 VALIDATION_PHOTOGRAPHS = 512  # at most, of the held-out share
-INITIAL_PHOTOGRAPHS = 16  # that a data-dependent initialisation looks at
+INITIAL_PHOTOGRAPHS = 16  # photographs for a data-dependent initialisation
 CHECKPOINT = "last.ckpt"
 
 
 class Numbered(Dataset[Batch]):
-    """position -> (crop, position): what is drawn at random in a step is a function of the position too."""
+    """position -> (crop, position): the random draws of a step are a function of the position too."""
 
     def __init__(self, photographs: TrainingPhotos) -> None:
         self.photographs = photographs
@@ -72,7 +72,7 @@ class Numbered(Dataset[Batch]):
 
 
 class PhotoDataModule(lightning.LightningDataModule):
-    """Batches in the order of training/batches.py, from where the trainer stands."""
+    """Batches in the order of training/batches.py, from the trainer's current step."""
 
     def __init__(self, recipe: Recipe, training: Dataset[Any], validation: ValidationPhotos) -> None:
         """training: position -> (what is shown, position)."""
@@ -153,7 +153,7 @@ def train(recipe: Recipe, data: str | Path, run: Path, resume: bool = False) -> 
 
 
 def _lanes(recipe: Recipe, together: Processes, description: Path, resume: bool) -> Lanes:
-    """How data in blocks is shared out among the processes and their workers; a resumed run keeps what it had."""
+    """How blocks of data are divided among processes and workers; a resumed run keeps its division."""
     if resume and description.exists():
         return Lanes(**json.loads(description.read_text()).get("lanes", {}))
     here = recipe.training.batch // (recipe.training.accumulate * together.count)
@@ -179,7 +179,7 @@ def _check(recipe: Recipe, together: Processes) -> None:
 
 
 def _prior(recipe: Recipe, entries: Any, file: Path, data_print: str) -> NDArray[np.float64]:
-    """The run's prior: measured by the first process that gets here, else read."""
+    """The run's prior: measured by the first process, read by the others."""
     if not file.exists():
         count = min(len(entries), recipe.loss.prior_photographs)
         log.info("measuring the prior on %d photographs", count)
@@ -242,11 +242,11 @@ def _trainer(recipe: Recipe, run: Path, stop: StopOnSignal, validate: bool, toge
 
 
 def _silence() -> None:
-    """Leave out what Lightning says of things that are as they should be."""
+    """Silence Lightning's warnings about things that are intended."""
     for message in (
         ".*exists and is not empty.*",  # a run's folder holds its prior before its first checkpoint
         ".*dataloader is not resumable.*",  # ours is: the order is a function of the step
-        ".*does not have many workers.*",  # one keeps up with two cores of training
+        ".*does not have many workers.*",  # one worker is fast enough for two cores of training
         ".*smaller than the logging interval.*",
         ".*LeafSpec.*",  # Lightning's own use of a deprecated name
     ):

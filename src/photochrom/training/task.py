@@ -1,4 +1,4 @@
-"""The Lightning task: a network and its head; how a batch of crops becomes a step."""
+"""The Lightning task: a network and its head; the training step for a batch of crops."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ColorizationTask(lightning.LightningModule):
         if recipe.loss.positions and recipe.network.name != "larsson" and not recipe.data.encoded:
             raise RecipeError(f"loss.positions is for larsson and data.encoded; expected 0 for {recipe.network.name}")
         if isinstance(self.network, Lite) and recipe.network.frozen_blocks:
-            # Their weights alone: the statistics of their BatchNorm are those of lightness, not of ImageNet's codes.
+            # Only the weights are frozen: the BatchNorm statistics must be those of lightness, not of ImageNet's RGB.
             for part in self.network.frozen_parts(recipe.network.frozen_blocks):
                 part.requires_grad_(False)
         if not 0 <= recipe.data.aged <= 1:
@@ -59,12 +59,12 @@ class ColorizationTask(lightning.LightningModule):
             raise RecipeError(f"loss.teaching is {recipe.loss.teaching}; expected a share, 0 to 1")
         threads = recipe.training.threads or None
         self.teachers = Teachers(recipe.loss.teachers, threads) if recipe.loss.teachers else None
-        # Without the rebalancing: comparable between runs of different weights.
+        # Without rebalancing, so that runs with different class weights are comparable.
         self.plain_loss = RebalancedCrossEntropy(prior, 1.0, recipe.loss.k, recipe.loss.sigma)
         self.step_loss = torch.zeros(())  # of the last batch, over all processes
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # Beside the weights, so that a checkpoint alone is enough to export.
+        # Saved with the weights, so that a checkpoint alone is enough to export.
         checkpoint["photochrom"] = {"recipe": self.recipe.to_dict(), "prior": [float(p) for p in self.prior]}
 
     def on_train_start(self) -> None:
@@ -101,7 +101,7 @@ class ColorizationTask(lightning.LightningModule):
             taught = self.teachers.loss(output, lab[:, :1], int(positions[0]) // len(rgb))
             self.log("train/teachers", taught.detach())
             share = self.recipe.loss.teaching
-            loss = share * taught + (1 - share) * loss if share < 1 else taught  # else nothing flows back through it
+            loss = share * taught + (1 - share) * loss if share < 1 else taught  # otherwise no gradient reaches it
         if self.recognition:
             some = max(1, round(len(rgb) * self.recipe.loss.recognition_share))
             ab = self.head.decode(output[:some], lab_there[:some, :1], 1.0)

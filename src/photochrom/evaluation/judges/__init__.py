@@ -1,1 +1,1 @@
-"""Networks as judges of a colouring: classifiers, the Frechet distance on their features, the machine judge."""
+"""Networks that judge a colourisation: classifiers, the Frechet distance on their features, the machine judge."""

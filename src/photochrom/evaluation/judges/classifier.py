@@ -1,4 +1,4 @@
-"""What an ImageNet classifier is here: what a photograph shows, and the features before that answer for the Frechet
+"""The interface of an ImageNet classifier: class probabilities, and the features before them for the Frechet
 distance."""
 
 from __future__ import annotations
@@ -8,21 +8,21 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-BATCH = 4  # photographs at a time: on CPUs larger ones are slower, for their activations leave the cache
+BATCH = 4  # batch size: larger ones are slower on CPUs, because their activations do not fit the cache
 
 
 class Classified(NamedTuple):
-    """What a classifier made of N photographs."""
+    """A classifier's outputs for N photographs."""
 
     log_probabilities: NDArray[np.float32]  # [N, classes], natural logarithm
     features: NDArray[np.float32] | None  # [N, D]: the pooled layer before the last; None where it is not given
 
 
 class Classifier(Protocol):
-    """Tells what a photograph shows."""
+    """Classifies photographs."""
 
     name: str
-    fingerprint: str  # another one wherever results may differ: by the weights or by the preparation
+    fingerprint: str  # differs if results may differ, by the weights or the preprocessing
     classes: int
 
     def classify(self, photographs: list[NDArray[np.uint8]]) -> Classified:

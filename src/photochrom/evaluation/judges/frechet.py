@@ -1,10 +1,10 @@
-"""The Frechet distance between the features of two sets of photographs: how alike two clouds of points are.
+"""The Frechet distance between the features of two sets of photographs.
 
     |mean_1 - mean_2|^2 + trace(C_1 + C_2 - 2 (C_1 C_2)^(1/2))
 
 for Gaussians of the same means and covariances (Dowson and Landau 1982). With Inception-v3's features it is known as
-FID; with any other network's it is another figure on another scale, and is to be called the Frechet distance on that
-classifier's features, never FID. Smaller is more alike; 0 for the same set.
+FID; with any other network's it has another scale, and must be called the Frechet distance on that classifier's
+features, never FID. Smaller is more similar; 0 for the same set.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from ...errors import DataError
 
 MIN_PHOTOGRAPHS = 5000
-"""Below this no figure is given. A covariance from few photographs is off in one direction: two samples of the very
-same pictures are some way apart, the further the fewer and the more features there are (a covariance of 1,280 features
-has 820,000 entries, and its rank is at most the number of photographs). The figure then mostly tells how many
-photographs there were."""
+"""Below this no figure is given. With few photographs the estimate is biased upwards: two samples of the same
+distribution have a distance above 0, which grows with fewer photographs and more features (a covariance of 1,280
+features has 820,000 entries, and its rank is at most the number of photographs). The figure then mostly reflects the
+sample size."""
 
 
 class Moments:
-    """Count, mean and covariance of features, gathered bit by bit: memory for dimension^2 numbers, however many
+    """Count, mean and covariance of features, accumulated incrementally: memory for dimension^2 numbers, however many
     photographs. Two halves of a set, merged, equal the whole.
     """
 
@@ -65,7 +65,7 @@ class Moments:
             self._join(other.count, other.mean, other._scatter)
 
     def _join(self, count: int, mean: NDArray[np.float64], scatter: NDArray[np.float64]) -> None:
-        # Chan, Golub and LeVeque 1983: nothing large is subtracted from something large.
+        # Chan, Golub and LeVeque 1983: avoids cancellation.
         total = self.count + count
         step = mean - self.mean
         self._scatter += scatter + np.outer(step, step) * (self.count * count / total)
@@ -93,7 +93,7 @@ class Moments:
 
 
 def distance_name(classifier: str) -> str:
-    """What the figure is called: it is FID with no other network than Inception-v3."""
+    """The name of the figure; only Inception-v3's may be called FID."""
     return f"Frechet distance on {classifier}'s features"
 
 
@@ -101,7 +101,7 @@ def frechet_distance(first: Moments, second: Moments) -> float:
     """The squared distance of the formula above, 0 or more, in squared units of the features.
 
     Covariances may be singular. It takes seconds at D = 1,280. Raises DataError for features of
-    two kinds and for fewer than two photographs. It is not held to MIN_PHOTOGRAPHS: see reportable_distance.
+    two kinds and for fewer than two photographs. MIN_PHOTOGRAPHS is not checked: see reportable_distance.
     """
     if first.dimension != second.dimension:
         raise DataError(f"features have {first.dimension} and {second.dimension} dimensions; expected the same")

@@ -1,12 +1,12 @@
-"""The machine judge: can a classifier that has learnt from half of the photographs tell coloured from real on the rest?
+"""The machine judge: can a classifier trained on half of the photographs tell coloured from real on the other half?
 
 It looks at one picture at a time and says "real" or "coloured"; its error is the share of wrong answers over all
 pictures, half of them real: 50% when it cannot tell, 0% when it always can. It is not the human figure, which is the
-share of pairs in which the coloured picture was taken for the real one: shown both, a machine would find any trace that
-all coloured pictures share, such as the resolution of their colours, and tell the best of them without a mistake. A
-figure near 50% says that these features hold no clue; a low one that there is a clue, not that people would see it.
+share of pairs in which the coloured picture was taken for the real one: given pairs, a machine would use any artefact
+that all coloured pictures share, such as the resolution of their colours, and separate even the best perfectly. Near
+50% means that these features carry no cue; a low figure that there is a cue, not that people would see it.
 
-A judge learns more from more photographs: figures are comparable on the same photographs only.
+The error depends on the number of training photographs: figures are comparable on the same photographs only.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from ...errors import DataError
 from .. import bootstrap
 from ..results import Interval, JudgeScores
 
-MIN_PHOTOGRAPHS = 20  # fewer get no figure: 10 teach a judge next to nothing, and luck would look like skill
+MIN_PHOTOGRAPHS = (
+    20  # fewer get no figure: a judge trained on very few photographs is at chance level with a large variance
+)
 MOST_PHOTOGRAPHS = 5000  # of more, so many are judged, evenly spread: the interval is then within a point of the figure
-MOST_ERROR = 10.0  # %: a judge that errs more often on random colours is not to be believed on others
+MOST_ERROR = 10.0  # %: a judge with a larger error on random colours is not reliable
 FOLDS = 5
-STRENGTHS = tuple(10.0**power for power in range(-5, 0))  # C of the logistic regression: small is smooth
+STRENGTHS = tuple(10.0**power for power in range(-5, 0))  # C of the logistic regression: smaller is more regularised
 ITERATIONS = 2000
 
 
@@ -37,8 +39,8 @@ def judge(
     real, coloured: features [n, D] of the photographs and of their coloured twins, in the same order
     (JudgeFeatures.of). A photograph and its twin are always on the same side; of more than MOST_PHOTOGRAPHS a spread is
     used. Regularisation is chosen by cross-validation within the training half; seed: of its folds and of the
-    bootstrap. The interval is over photographs, twins together, for the judges as trained. An answer on the fence
-    counts as half an error.
+    bootstrap. The interval is over photographs, twins together, for the judges as trained. A tie counts as half
+    an error.
 
     The figures are NaN for fewer than MIN_PHOTOGRAPHS, and such a judge is not `trustworthy`. Raises DataError for
     shapes that differ and for values that are not finite.
@@ -82,7 +84,7 @@ def _errors(
     from sklearn.preprocessing import StandardScaler
 
     n = len(real)
-    # Twins share a group, so that no fold knows one of them; the groups' numbers are shuffled, for folds go by them.
+    # Twins share a group, so that they are never split between folds; group numbers are shuffled, since folds use them.
     group = np.tile(np.random.default_rng(seed).permutation(n), 2)
     search = GridSearchCV(
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=ITERATIONS)),

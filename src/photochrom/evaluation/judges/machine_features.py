@@ -1,12 +1,12 @@
-"""What the machine judge sees of a photograph: where its colours lie, how they follow its shapes, what they look like.
+"""Features for the machine judge: the distribution of the colours, their correlation with lightness, deep features.
 
-Two traps, and what is done about them:
-- Resolution. A network's colours are blurred, and a judge would learn that and nothing else: given the true colours at
+Two confounders, and how they are removed:
+- Resolution. A network's colours are blurred, and a judge would learn only that: given the true colours at
   24 x 24 cells it tells them from the photograph. People hardly see it, for the eye's resolution for colour is low and
   the lightness is sharp. So the judge sees the colours of every picture, real ones too, averaged over 16 x 16 cells and
   smoothed once more, joined to the photograph's own lightness.
-- Files. A photograph from a JPEG has had its chroma subsampled and rounded, a coloured one has not. The real
-  photograph is to come by the same way as the coloured ones: its own colours, merged with its own lightness.
+- Files. A photograph from a JPEG has had its chroma subsampled and rounded, a coloured one has not. So the real
+  photograph is processed like the coloured ones: its own colours, merged with its own lightness.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...merge import AbMap, PageMerger
 from ..colour import SIDE
 from .classifiers import fingerprint, lite2_network
 
-VERSION = "1"  # of everything here: another one makes stored features worthless
+VERSION = "1"  # version of these features; cached features of another version are not used
 CELLS = 16  # a side, of the grid on which colours are seen
 NETWORK_SIZE = 128  # pixels a side of the picture that the network sees
 STAGES = {3: 24, 6: 48, 10: 88, 14: 120}  # last blocks of EfficientNet-lite2's strides 4, 8, 16, 16 -> their channels
@@ -68,7 +68,7 @@ class JudgeFeatures:
             pictures += [_coloured(rgb, ab), _coloured(rgb, np.zeros_like(ab))]
             rows.append(np.concatenate([chroma_histogram(ab), alignment(lightness, ab)]))
         maps = self._network_features(np.stack(pictures))
-        # What colour adds to the grey picture: what the photograph shows is taken out.
+        # The difference from the grey picture's features, which removes the content.
         return np.concatenate([maps[0::2] - maps[1::2], np.stack(rows).astype(np.float32)], axis=1)
 
     def _network_features(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -115,7 +115,7 @@ def chroma_histogram(ab: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def alignment(lightness: NDArray[np.floating], ab: NDArray[np.floating]) -> NDArray[np.float64]:
-    """How colour follows shape, on the grid and on one of half the size, [12]. For each: the correlation of the
+    """Correlation of colour with lightness, on the grid and at half the size, [12]. For each: the correlation of the
     steepness of ab with that of L; the cosine between the slopes of a and L, of b and L; the same without their sign;
     the share of ab's variance within blocks that is a multiple of L.
     """
@@ -148,5 +148,5 @@ def _explained(plane: NDArray[np.float64]) -> float:
     cells = plane.reshape(blocks, BLOCK, blocks, BLOCK, 3).transpose(0, 2, 1, 3, 4).reshape(blocks**2, BLOCK**2, 3)
     cells = cells - cells.mean(1, keepdims=True)
     lightness, ab = cells[..., :1], cells[..., 1:]
-    by_lightness = (ab * lightness).sum(1) ** 2 / ((lightness**2).sum(1) + 1)  # 1: half a grey level is no shape
+    by_lightness = (ab * lightness).sum(1) ** 2 / ((lightness**2).sum(1) + 1)  # 1: half a grey level is not structure
     return float(by_lightness.sum() / ((ab**2).sum() + 1))

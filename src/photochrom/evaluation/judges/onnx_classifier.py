@@ -81,7 +81,7 @@ class OnnxClassifier:
         feed = np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if self._nchw else images
         try:
             outputs = self._session.run(None, {self._input.name: feed})
-        except Exception as error:  # ONNX Runtime's errors have no base class of their own
+        except Exception as error:  # ONNX Runtime's exceptions have no common base class
             raise ModelError(
                 f"{self.path}: could not be run on images {list(feed.shape)} ({_first_line(error)}); expected a "
                 "classifier of such images. Set its metadata property size or layout if they are wrong"
@@ -111,17 +111,17 @@ class OnnxClassifier:
 
 
 def _open(path: Path, threads: int | None) -> InferenceSession:
-    import onnxruntime
+    from ...onnx_runtime import onnxruntime
 
     if not path.is_file():
         raise ModelError(f"{path}: no such file; expected an ONNX file of an image classifier")
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised as an exception, and told once
+    options.log_severity_level = 4  # errors are raised as exceptions, not logged as well
     options.intra_op_num_threads = threads or usable_cores()
     options.inter_op_num_threads = 1
     try:  # by its path, not its bytes: large models keep their weights in a file beside
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors have no base class of their own
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class
         raise ModelError(
             f"{path}: not a model that ONNX Runtime can load ({_first_line(error)}); expected an image classifier"
         ) from error

@@ -1,7 +1,7 @@
 """Whether a classifier recognises what a photograph shows, in colours that a system gave it.
 
-Over a few hundred photographs top-1 is too coarse, so the true class's log-probability stands beside it. The scale is
-set by the same photographs in grey and in their own colours: `share` says how much of that gap is won back.
+Over a few hundred photographs top-1 is too coarse, so the true class's log-probability is reported too. The scale is
+set by the same photographs in grey and in their own colours: `share` is the fraction of that gap recovered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..photographs import Photograph
 from ..results import SemanticScores
 from ..rows import Row, Rows
 
-VERSION = 1  # of what a row holds: kept rows of another one are not used
+VERSION = 1  # version of the rows; cached rows of another version are not used
 Floats = NDArray[np.float64]
 FIGURES = ("top_1", "top_5", "log_probability", "share", "top_1_share")
 
@@ -30,7 +30,7 @@ def merged(photograph: Photograph, ab: NDArray[np.floating]) -> NDArray[np.uint8
 
 
 def semantic_row(log_probabilities: NDArray[np.floating], label: int) -> Row:
-    """What one photograph adds, from log-probabilities [classes] and its class: the true class's log-probability and
+    """One photograph's row, from log-probabilities [classes] and its class: the true class's log-probability and
     rank (0: it came first). `known` tells it from a photograph without label or colours."""
     truth = log_probabilities[label]
     return {"log_probability": float(truth), "rank": float((log_probabilities > truth).sum()), "known": 1.0}

@@ -1,1 +1,1 @@
-"""What an evaluation leaves behind: report.html, .csv and .json, with their plots, pictures and tables."""
+"""The report of an evaluation: report.html, .csv and .json, with their plots, pictures and tables."""

@@ -1,6 +1,6 @@
-"""What a distribution over the 313 bins tells beyond its mean: how unsure it is, and whether it has two minds.
+"""Statistics of a distribution over the 313 bins: entropy, and whether it is bimodal.
 
-Also the distribution of chroma over a histogram of the ab plane. All in numpy; probabilities have the bins first,
+Also annealed means, and cumulative shares of histograms of the ab plane. In numpy; probabilities have the bins first,
 [313, ...], as models give them.
 """
 
@@ -53,8 +53,8 @@ def two_modes(probabilities: Floats) -> TwoModes:
 
     A bin's mass is the probability within MODE_RADIUS of it. The first mode is the densest bin (by the same
     probabilities, weighted down to 0 at MODE_RADIUS), the second the densest at least SEPARATION away. Bimodality is
-    the second's mass minus the mass half-way between them: 0.5 for two modes that share everything, about 0 or below
-    where the second is only the first one's tail, since then there is no valley.
+    the second's mass minus the mass half-way between them: 0.5 for two equal modes that hold all the mass, about 0 or
+    below where the second is only the tail of the first, without a valley between them.
     """
     kernel, far, middle = _geometry()
     p = np.asarray(probabilities, dtype=np.float32).reshape(Q, -1)
@@ -82,7 +82,7 @@ def _geometry() -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int6
     squared = (difference**2).sum(-1)
     half_way = (CENTRES[:, None] + CENTRES) / 2
     middle = nearest_bins(half_way, k=1)[0][..., 0]
-    kernel = np.maximum(1 - squared / (MODE_RADIUS + 0.1) ** 2, 0)  # the rim itself belongs to the mode
+    kernel = np.maximum(1 - squared / (MODE_RADIUS + 0.1) ** 2, 0)  # the boundary itself belongs to the mode
     return kernel.astype(np.float32), squared >= SEPARATION**2, middle
 
 

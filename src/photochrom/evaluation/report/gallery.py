@@ -1,4 +1,4 @@
-"""What the colours look like: a model's best, worst, median and random photographs, as thumbnails."""
+"""The gallery: a model's best, worst, median and random photographs, as thumbnails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""report.html: one page that holds everything, for the screen, a phone and paper; it needs no network."""
+"""report.html: one self-contained page for screen, phone and print; it loads nothing from the network."""
 
 from __future__ import annotations
 

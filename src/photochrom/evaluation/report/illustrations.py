@@ -1,7 +1,7 @@
-"""What a report shows beyond its figures: pictures and distributions, from a bounded number of photographs.
+"""Illustrations of a report: pictures and distributions, from a limited number of photographs.
 
-The figures of an evaluation come from all photographs; these are made afterwards, from its result and a few dozen of
-them, so that 50,000 photographs cost no more than 50.
+The figures of an evaluation use all photographs; illustrations are made afterwards from the result and a few dozen
+photographs, so that 50,000 photographs cost no more than 50.
 """
 
 from __future__ import annotations

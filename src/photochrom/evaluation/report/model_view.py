@@ -1,4 +1,4 @@
-"""The networks behind evaluated systems, for what the colours alone do not tell: other temperatures, distributions."""
+"""The networks of evaluated systems, for other temperatures and distributions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pixels whose colour is most clearly one of two: the seed of the paper, whose banana may be green or yellow."""
+"""The pixels with the most clearly bimodal colour distributions."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ def clearest(probabilities: NDArray[np.float32], rows: float, columns: float) ->
     """(row, column, bimodality) of the clearest cell of distributions [313, h, w], of which the photograph covers
     rows x columns cells.
 
-    A single cell between two surfaces has two colours because it is unsure where the edge is. So a cell counts for no
-    more than the mean of the AROUND x AROUND cells about it: whole surfaces win.
+    A single cell between two surfaces has two colours because it is unsure where the edge is. So a cell scores at most
+    the mean of the AROUND x AROUND cells around it, which favours whole surfaces.
     """
     height, width = max(1, int(rows)), max(1, int(columns))
     own = two_modes(probabilities[:, :height, :width]).bimodality

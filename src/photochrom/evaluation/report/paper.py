@@ -1,7 +1,7 @@
 """What the paper printed: Table 1 of "Colorful Image Colorization" (Zhang, Isola, Efros, 2016), section 3.1.
 
 Measured there on 10,000 photographs of ImageNet's validation set, with VGG-16 and with people on Mechanical Turk. They
-stand in the report to compare orders and distances, never as if they were measured on the reader's photographs.
+are in the report to compare rankings and differences, never as if measured on the reader's photographs.
 """
 
 from __future__ import annotations

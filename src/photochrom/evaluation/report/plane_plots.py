@@ -75,7 +75,7 @@ def ab_plane(ab_counts: NDArray[np.int64], true_ab_counts: NDArray[np.int64]) ->
 
 
 def share_scale() -> bytes:
-    """How strong a cell of `ab_plane` is for which share of pixels, as SVG."""
+    """The colour scale of `ab_plane`: saturation by share of pixels, as SVG."""
     steps = np.linspace(LEAST, MOST, 256)
     ramp = np.stack([_colour(np.array([hue]), _strength(steps)) for hue in ((0.0, 0.0), (45.0, 35.0), (-35.0, 35.0),
                                                                             (10.0, -45.0))])  # fmt: skip
@@ -139,7 +139,7 @@ def _plane_axes(axes: Axes) -> None:
 
 
 def _strength(log_share: NDArray[np.floating]) -> NDArray[np.float64]:
-    """0.25 (at LEAST) .. 1 (at MOST): what is there at all stands out from the background."""
+    """0.25 (at LEAST) .. 1 (at MOST): any occupied cell stands out from the background."""
     return 0.25 + 0.75 * np.clip((log_share - LEAST) / (MOST - LEAST), 0, 1)
 
 

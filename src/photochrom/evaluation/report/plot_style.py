@@ -1,4 +1,4 @@
-"""How plots of the report look: one colour a system throughout, sizes that a phone can show, SVG or PNG as bytes."""
+"""Style of the report's plots: one colour per system throughout, sizes that a phone can show, SVG or PNG as bytes."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _SETTINGS: Any = {
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
-    "svg.fonttype": "path",  # letters as shapes: alike on every machine
-    "svg.hashsalt": "photochrom",  # alike in every run
+    "svg.fonttype": "path",  # text as paths: identical on every machine
+    "svg.hashsalt": "photochrom",  # reproducible in every run
 }
 # Okabe and Ito's palette, told apart by colour-blind people; without its yellow, too pale for lines on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")

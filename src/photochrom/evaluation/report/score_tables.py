@@ -124,7 +124,7 @@ def _nearness(evaluation: Evaluation) -> Table:
         Column("SSIM", "0 to 1", "higher", "colour.ssim", 3),
     )  # fmt: skip
     legend = (
-        ("AuC", "how near the colours are, over all pixels: the area under the curves below. Most pixels are nearly "
+        ("AuC", "colour accuracy over all pixels: the area under the curves below. Most pixels are nearly "
                 "grey, so grey alone scores high"),
         ("rebalanced AuC", "the same, with every colour counting alike however rare it is"),
         ("gain over grey", "rebalanced AuC minus that of leaving the photographs grey"),
@@ -143,7 +143,7 @@ def _nearness(evaluation: Evaluation) -> Table:
     return _table(
         evaluation,
         "How near the true colours",
-        "Read down a column: a system is the better the nearer its figure is to that of truth, which is as good as can "
+        "Read down a column: a system is better the nearer its figure is to that of truth, which is as good as can "
         "be. One that is no nearer than grey gains nothing by its colours there. (The baselines grey and truth stand "
         "here if they were asked for.)",
         columns,

@@ -1,1 +1,1 @@
-"""PASCAL VOC by fine-tuning a network that learnt to colour: classification, segmentation, detection (section 3.2)."""
+"""PASCAL VOC by fine-tuning a colourisation network: classification, segmentation, detection (section 3.2)."""

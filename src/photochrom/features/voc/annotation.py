@@ -16,7 +16,7 @@ EXPECTED = "expected an annotation as VOC's: <annotation> with <size> and an <ob
 @dataclass(frozen=True)
 class Thing:
     """One object. box: (left, top, right, bottom) in pixels, between the pixels: left = xmin - 1, right = xmax, so that
-    right - left is the width in pixels. difficult: VOC's mark for what nobody need find."""
+    right - left is the width in pixels. difficult: VOC's mark for objects that are not scored."""
 
     name: str
     box: tuple[float, float, float, float]

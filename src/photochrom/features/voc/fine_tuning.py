@@ -1,7 +1,7 @@
-"""The loop that fine-tunes: stochastic gradient descent in plain PyTorch, which can be stopped and go on exactly there.
+"""The fine-tuning loop: stochastic gradient descent in plain PyTorch, which resumes exactly after an interruption.
 
-What is drawn for position p of the training (which photograph, which crop) is a function of the seed and p, and dropout
-one of the seed and the step: a training that was interrupted gives what it would have given.
+The sample at position p of the training (photograph and crop) is a function of the seed and p, and dropout of the seed
+and the step: an interrupted training gives the same result as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Stopped(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Saving:
-    """Where a training keeps what it needs to go on. resume: go on from there; identity: what must be the same then
+    """Where a training saves its state to resume. resume: go on from there; identity: what must be the same then
     (settings, data); minutes: between two savings."""
 
     file: Path
@@ -81,7 +81,7 @@ def fine_tune(
     model.train()
     for module in model.modules():
         if isinstance(module, _BatchNorm):
-            module.eval()  # a few photographs of a step are no statistics
+            module.eval()  # the batches are too small for batch statistics
     losses: list[float] = []
     saved = time.monotonic()
     positions = _Positions(first, schedule.steps, schedule.batch)
@@ -183,7 +183,7 @@ def _load(model: nn.Module, optimizer: torch.optim.Optimizer, saving: Saving) ->
         raise DataError(
             f"{saving.file}: not there; expected a training that was interrupted, or no --resume"
         ) from error
-    except Exception as error:  # torch.load raises what the damage happens to cause
+    except Exception as error:  # the exception that torch.load raises depends on the damage
         raise DataError(f"{saving.file}: not a checkpoint of `photochrom voc` ({error})") from error
     for key, wanted in saving.identity.items():
         if found.get(key) != wanted:

@@ -26,7 +26,7 @@ def read_mask(path: Path, classes: int) -> NDArray[np.uint8]:
             mode, mask = image.mode, np.array(image)
     except FileNotFoundError as error:
         raise DataError(f"{path}: not there; expected the mask of a photograph of this set") from error
-    except Exception as error:  # Pillow's plug-ins raise whatever damaged bytes lead them to
+    except Exception as error:  # on damaged bytes Pillow's plug-ins raise many kinds of exceptions
         raise DataError(f"{path}: no readable PNG ({type(error).__name__}: {error}); {expected}") from error
     if mode not in ("P", "L"):
         raise DataError(f"{path}: has the colour mode {mode}; {expected}")

@@ -28,7 +28,7 @@ def read_photograph(path: Path) -> Image.Image:
             warnings.simplefilter("ignore")  # odd metadata is no matter here; what Pillow refuses is an error
             with Image.open(path, formats=FORMATS) as image:
                 return image.convert("RGB")
-    except Exception as error:  # Pillow's plug-ins raise whatever damaged bytes lead them to
+    except Exception as error:  # on damaged bytes Pillow's plug-ins raise many kinds of exceptions
         raise DataError(f"{path}: unreadable ({type(error).__name__}: {error}); expected a photograph") from error
 
 

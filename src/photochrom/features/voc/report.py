@@ -1,4 +1,4 @@
-"""What a fine-tuning comes to: results.json and results.csv for programs, weights.safetensors to go on with."""
+"""The report of a fine-tuning: results.json and results.csv for programs, weights.safetensors to go on with."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class Segmentation:
     def read(self, folder: VocFolder, photographs: Mapping[str, Path], split: str) -> Masked:
         classes = len(folder.classes)
         masks = {name: folder.mask(name) for name in photographs}
-        for name, path in masks.items():  # all of them now: an error after a night of training helps nobody
+        for name, path in masks.items():  # check all of them now, not after a night of training
             height, width = read_mask(path, classes).shape
             if (size := stored_size(photographs[name])) != (width, height):
                 raise DataError(

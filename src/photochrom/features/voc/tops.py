@@ -1,4 +1,4 @@
-"""What stands between a trunk's last convolution and the layer that answers: fc6 and fc7, AlexNet's own or new ones."""
+"""The layers between a trunk's last convolution and the prediction layer: fc6 and fc7, AlexNet's own or new ones."""
 
 from __future__ import annotations
 

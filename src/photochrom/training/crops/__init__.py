@@ -1,1 +1,1 @@
-"""What is done to a training crop before the network sees it: sharpness, noise, the look of an old print."""
+"""Augmentation of training crops: sharpness, noise, simulated old prints."""

@@ -1,16 +1,16 @@
-"""Photographs as an old camera and a century would have left them: grey, with the faults of film, paper and scanner.
+"""Simulated old prints: greyscale photographs with the degradations of film, paper and scanner.
 
-Black-and-white photographs that have a colour truth are new ones without their colours; the ones that people colour are
-old. This makes the first look like the second, for training (`data.aged`) and for judging (`photochrom evaluate
---aged`). In the order in which they come about:
+Greyscale photographs with known colours are modern ones with the colours removed; the ones that people colour are old.
+This makes the former look like the latter, for training (`data.aged`) and evaluation (`photochrom evaluate --aged`). In
+the order in which they occur:
 
-    film       orthochromatic plates do not see red and see blue as light: the channels' mixture
-    lens       blur, and corners that get less light
-    grain      coarser than a scan's pixels, strongest in the middle tones
-    fading     blacks turn grey, whites turn dark, the contrast bends; uneven over the print
+    film       orthochromatic plates record red as dark and blue as light: the mix of the channels
+    lens       blur and vignetting
+    grain      coarser than a scan's pixels, strongest in the midtones
+    fading     blacks become lighter, whites darker, the tone curve changes; uneven over the print
     scan       JPEG
 
-Colour is not among them: what a scan of brown paper shows is its lightness, and that is all that a network is given.
+A colour cast is not simulated: the network only receives lightness, even from a scan of brown paper.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from torch.nn import functional
 
 from ..lab_torch import light_to_lightness, lightness_to_grey, linear_codes
 
-VERSION = 1  # of what is done: figures kept of another one are not used
+VERSION = 1  # of the simulation: cached figures of another version are not used
 
-PANCHROMATIC = (0.2126, 0.7152, 0.0722)  # linear sRGB's share in what the eye, and film since the 1920s, sees as light
+PANCHROMATIC = (0.2126, 0.7152, 0.0722)  # luminance weights of linear sRGB, also roughly those of panchromatic film
 ORTHOCHROMATIC = (0.02, 0.48, 0.50)
-SIDE = 256  # pixels of the short side that lengths below are given at
-GRAIN_SIZE = 0.7  # pixels there: the grain's blur
-STAINS = 4  # cells along a side of the field by which fading is uneven
+SIDE = 256  # pixels: the short side to which the lengths below refer
+GRAIN_SIZE = 0.7  # pixels at that size: blur of the grain
+STAINS = 4  # cells per side of the random field that makes fading uneven
 # The luminance table of the JPEG standard (ITU T.81, annex K.1), quality 50.
 _QUANTISATION = (
     (16, 11, 10, 16, 24, 40, 51, 61), (12, 12, 14, 19, 26, 58, 60, 55), (14, 13, 16, 24, 40, 57, 69, 56),
@@ -43,8 +43,8 @@ _QUANTISATION = (
 
 @dataclass(frozen=True)
 class Faults:
-    """What happened to one print. orthochromatic: 0 (panchromatic) .. 1; blur: standard deviation in pixels at a short
-    side of 256; vignette: share of the light that the corners lose; grain: standard deviation in middle grey, L; black
+    """Degradations of one print. orthochromatic: 0 (panchromatic) .. 1; blur: standard deviation in pixels at a short
+    side of 256; vignette: share of the light lost in the corners; grain: standard deviation in middle grey, L; black
     and white: L that 0 and 100 have become; gamma: power that L / 100 is raised to; stain: L, up to which fading is
     uneven; quality: of the JPEG, 1..100."""
 
@@ -60,11 +60,11 @@ class Faults:
 
 
 TYPICAL = Faults(1, 0.8, 0.2, 3, 15, 88, 1.15, 2, 75)
-"""A faded print of the 1900s: what `evaluate --aged` looks at."""
+"""A faded print of the 1900s, as used by `evaluate --aged`."""
 
 
 def random_faults(random: np.random.Generator) -> Faults:
-    """From hardly any fault to more than TYPICAL's."""
+    """Random degradations, from almost none to stronger than TYPICAL."""
     return Faults(
         orthochromatic=random.uniform(),
         blur=1.5 * random.uniform() ** 2,
@@ -81,7 +81,7 @@ def random_faults(random: np.random.Generator) -> Faults:
 def aged(rgb: Tensor, faults: Sequence[Faults], random: Sequence[np.random.Generator]) -> Tensor:
     """CIE L [N, 1, H, W] float32, 0..100, of the prints.
 
-    rgb: uint8 sRGB [N, 3, H, W]. faults, random: of each photograph; the generators draw grain and stains.
+    rgb: uint8 sRGB [N, 3, H, W]. faults, random: one per photograph; the generators draw grain and stains.
     """
     count, _, height, width = rgb.shape
     scale = min(height, width) / SIDE
@@ -93,7 +93,7 @@ def aged(rgb: Tensor, faults: Sequence[Faults], random: Sequence[np.random.Gener
     light = _vignetted(blurred(light, value["blur"] * scale), value["vignette"])
     lightness = light_to_lightness(light)
     grains = grain(random, height, width, torch.full((count,), GRAIN_SIZE * scale, device=rgb.device))
-    middle = (1 - (lightness / 50 - 1) ** 2).clamp(0.25)  # black and white have some
+    middle = (1 - (lightness / 50 - 1) ** 2).clamp(0.25)  # blacks and whites get some too
     lightness = (lightness + grains * middle * _each(value["grain"])).clamp(0, 100)
     stains = functional.interpolate(
         _noise(random, STAINS, STAINS).to(rgb.device), (height, width), mode="bicubic", align_corners=False
@@ -109,7 +109,7 @@ def _each(values: Tensor) -> Tensor:
 
 
 def grain(random: Sequence[np.random.Generator], height: int, width: int, size: Tensor) -> Tensor:
-    """Noise [N, 1, height, width] of standard deviation 1. size: [N], pixels of the blur that makes it coarse."""
+    """Noise [N, 1, height, width] of standard deviation 1. size: [N], blur in pixels, which makes it coarser."""
     noise = blurred(_noise(random, height, width).to(size.device), size)
     return noise / noise.std(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
 
@@ -151,8 +151,8 @@ def _vignetted(light: Tensor, loss: Tensor) -> Tensor:
 
 
 def _scanned(lightness: Tensor, quality: Tensor) -> Tensor:
-    """Through JPEG's quantisation of 8 x 8 cosine coefficients, at the IJG's quality [N]; no entropy coder is needed
-    to see what it does to the picture."""
+    """Apply JPEG's quantisation of 8 x 8 DCT coefficients at IJG quality [N]; entropy coding is lossless and left
+    out."""
     count, _, height, width = lightness.shape
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
     table = torch.tensor(_QUANTISATION, dtype=torch.float32, device=lightness.device)

@@ -1,7 +1,7 @@
-"""Lightness sharper or softer, and noisier, at random: as other cameras, scanners and resizings would have left it.
+"""Random sharpening, blur and noise of the lightness, to cover other cameras, scanners and resampling filters.
 
-Photographs of one collection were made small in one way, and a network learns to read colours out of the finest detail
-that this left. Elsewhere that detail says something else. benchmarks/fine_detail.py measures how far a model does so.
+All photographs of one data set were usually downsampled with the same filter, and a network learns to predict colours
+from the fine detail that it leaves. This does not generalise; benchmarks/fine_detail.py measures the effect on a model.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from torch import Tensor
 
 from .ageing import blurred, grain
 
-RADIUS = (0.5, 2.0)  # pixels: standard deviations of the blur that is added or taken away
+RADIUS = (0.5, 2.0)  # pixels: standard deviations of the blur that selects the detail
 GRAIN = 1.2  # pixels: the coarsest noise's blur
 
 
 def varied(lightness: Tensor, sharpness: float, noise: float, random: Sequence[np.random.Generator]) -> Tensor:
     """CIE L [N, 1, H, W] of lightness [N, 1, H, W], 0..100.
 
-    sharpness: of the detail finer than a random radius, a share up to this is taken away or added again (1: from
-    blurred to sharpened); noise: largest standard deviation, in L. random: a generator for each photograph.
+    sharpness: the detail finer than a random radius is weakened or amplified by up to this share (1: from blurred
+    to sharpened); noise: largest standard deviation, in L. random: a generator for each photograph.
     """
     count, _, height, width = lightness.shape
     low, high = (math.log(radius) for radius in RADIUS)

@@ -1,6 +1,6 @@
-"""What the network is shown of a training crop: its lightness bent, sharper or softer, noisier, or an old print's.
+"""The network's input for a training crop: lightness after the augmentations of contrast, sharpness, noise and age.
 
-Shared by the training (task.py) and by what computes the encoder's features beforehand (encoding.py).
+Shared by training (task.py) and by the precomputation of encoder features (encoding.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .ageing import aged, random_faults
 from .sharpness import varied
 
 Streams = Callable[[int], list[np.random.Generator]]
-"""For a purpose, a generator for each crop. Purposes do not share theirs: one more setting changes no other."""
+"""One generator per crop and purpose, so that enabling one augmentation does not change the others."""
 
 CROPPING, BENDING, PLACES, AGEING, VARYING = range(5)  # purposes, also those of others; PLACES: of the loss
 
@@ -31,14 +31,14 @@ def shown(rgb: Tensor, lightness: Tensor, data: Data, streams: Streams) -> Tenso
 
 
 def _bent(lightness: Tensor, gamma: float, random: list[np.random.Generator]) -> Tensor:
-    """Contrast as in prints and scans: L to a power of exp(+-gamma)."""
+    """Random contrast, as prints and scans vary: L to the power of exp(+-gamma)."""
     bends = [each.uniform(-1, 1) * gamma for each in random]
     power = torch.tensor(bends, dtype=torch.float32, device=lightness.device).exp()[:, None, None, None]
     return 100 * (lightness / 100).clamp(0, 1) ** power
 
 
 def _aged(rgb: Tensor, lightness: Tensor, share: float, random: list[np.random.Generator]) -> Tensor:
-    """Some as old prints: lightness with theirs in its place."""
+    """Replace the lightness of a random share of the crops by that of a simulated old print."""
     old = [i for i, each in enumerate(random) if each.random() < share]
     if not old:
         return lightness
