@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyvips
 
@@ -19,7 +19,7 @@ def lacks_only_its_end(photo: Photo) -> bool:
     if END in _tail(photo.source):
         return False
     try:
-        _decode(photo, fail_on="truncated")
+        photo.load(fail_on="truncated").avg()
     except pyvips.Error:
         content = photo.source if isinstance(photo.source, bytes) else photo.source.read_bytes()
         source = pyvips.Source.new_from_memory(content + END)
@@ -32,7 +32,7 @@ def lacks_only_its_end(photo: Photo) -> bool:
 
 
 def damage(photo: Photo) -> str:
-    """A note on where the data are damaged, for a JPEG of which libjpeg warns; the decoder goes on as it can."""
+    """A note on where the data are damaged, for a JPEG of which libjpeg warns but which it decodes."""
     height = photo.header.height
     image = photo.load(fail_on="warning")
     good, region = 0, pyvips.Region.new(image)
@@ -44,10 +44,6 @@ def damage(photo: Photo) -> str:
         pass
     share = max(1, round(100 * (height - good) / height))
     return f"its data are damaged: from row {good} of {height} on, up to {share}% of the picture may be wrong"
-
-
-def _decode(photo: Photo, **options: Any) -> None:
-    photo.load(**options).avg()
 
 
 def _tail(source: Path | bytes) -> bytes:

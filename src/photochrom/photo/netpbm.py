@@ -57,6 +57,7 @@ class Netpbm:
         self._start = line_end + 1
 
     def decode(self) -> Decoded:
+        samples: np.ndarray
         with opened(self._source) as file:
             file.seek(self._start)
             data = file.read()

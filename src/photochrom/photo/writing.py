@@ -28,6 +28,7 @@ from .remarks import Shades
 from .strip_source import StripSource
 from .tiff_file import COMPRESSION, TiffError, join_pages
 from .tiff_pass_on import pass_on, passed_on_note
+from .webp_kind import is_lossless
 
 Colours = Callable[[int], AbMap]
 """A page's number to its colours."""
@@ -211,7 +212,8 @@ def _save_options(photo: Photo, page: int, image: pyvips.Image, settings: Settin
         halved = photo.subsampling == "4:2:0" or (photo.format == "jpg" and photo.header.bands == 1)
         return {"Q": quality, "subsample_mode": "on" if halved else "auto"}
     if settings.format == "webp":
-        return {"Q": quality}
+        # Lossless stays lossless, whatever the quality: that is of the lossy kind.
+        return {"lossless": True} if photo.format == "webp" and is_lossless(photo.source) else {"Q": quality}
     if settings.format == "avif":
         return {"Q": quality, "compression": "av1", "bitdepth": 8}
     if settings.format == "tiff":
