@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -20,8 +21,9 @@ from numpy.typing import NDArray
 from .ab_bins import CENTRES, Q
 from .contrast import levels_of, widened
 from .errors import ModelError, OutputError, SettingError, UnreadablePhotoError
+from .forks import check_process
 from .merge import AbMap, PageMerger, Samples, lightness_of, stretched
-from .models import SIDE_MULTIPLE, ModelInfo, open_session
+from .models import SIDE_MULTIPLE, WEIGHTS, ModelInfo, open_session
 from .photo.formats import output_format
 from .photo.metadata import Mark
 from .photo.reading import MAX_PIXELS, Photo, open_photo, resampled_lightness
@@ -68,6 +70,16 @@ def load(model: str | Path = "lite", *, threads: int | None = None, max_pixels: 
     return Colorizer(session, info, max_pixels, threads)
 
 
+def _reopened(model: str, threads: int | None, max_pixels: int, sha256: str) -> Colorizer:
+    """A pickled Colorizer again. Raises ModelError where the model's file is gone or another."""
+    colorizer = load(model, threads=threads, max_pixels=max_pixels)
+    if colorizer.info.sha256 != sha256:
+        raise ModelError(
+            f"{colorizer.info.path}: has changed since the Colorizer was pickled; expected the same file; load it again"
+        )
+    return colorizer
+
+
 @lru_cache(maxsize=1)
 def _default() -> Colorizer:
     return load()
@@ -88,6 +100,9 @@ def colorize(
 class Colorizer:
     """Colours photographs with one model. Thread-safe: threads share its session. Made by `load`.
 
+    It can be pickled, and so handed to processes that are spawned: there it opens its model's file anew, which must be
+    the same (else ModelError). In a process forked after it was loaded, it raises ForkedProcessError.
+
     info: what the model says about itself.
     """
 
@@ -100,6 +115,13 @@ class Colorizer:
         self._threads = threads
         self._lock = threading.Lock()
         self._distribution: InferenceSession | None = None
+        self._process = os.getpid()
+        self._file = info.path.absolute()  # now: the working folder may change
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A bundled model goes by its name: on another machine the package may lie elsewhere.
+        model = self._file.stem if self._file.parent == WEIGHTS.absolute() else str(self._file)
+        return _reopened, (model, self._threads, self._max_pixels, self.info.sha256)
 
     def predict_ab(
         self, lightness: NDArray[np.float32], temperature: float | None = None, decode: Decode = "annealed-mean"
@@ -129,6 +151,7 @@ class Colorizer:
         self, session: InferenceSession, output: str, lightness: NDArray[np.float32], temperature: float
     ) -> NDArray[np.float32]:
         """One output [channels, h, w] of the graph, without what belongs to the padding."""
+        check_process(self._process)
         values = np.asarray(lightness, dtype=np.float32)
         if values.ndim != 2 or values.size == 0:
             raise SettingError(f"lightness has shape {values.shape}; expected [H, W] of at least 1 x 1")
@@ -306,6 +329,7 @@ class Colorizer:
         return self.info.temperature if temperature is None else float(temperature)
 
     def _check(self, temperature: float | None, decode: Decode, saturation: float) -> None:
+        check_process(self._process)
         self._temperature(temperature, decode)
         if not 0 <= saturation <= MAX_SATURATION:
             raise SettingError(f"saturation is {saturation}; expected a number, 0 to {MAX_SATURATION:g}")

@@ -18,6 +18,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from ..errors import MissingPhotoError, TooLargeError, UnreadablePhotoError
+from ..forks import before_libvips
 from ..merge import Samples, lightness_of
 from .camera_raw import refuse_raw
 from .exif import read_tiff
@@ -63,7 +64,7 @@ def open_photo(source: Path | bytes, *, name: object = None, max_pixels: int = M
     """Open a photograph by its header. source: a path, or a file's content; name: what to call it in errors.
 
     Raises MissingPhotoError, UnreadablePhotoError (also for a folder) or TooLargeError. Pixels are not read yet: damage
-    in them raises UnreadablePhotoError later.
+    in them raises UnreadablePhotoError later. Raises ForkedProcessError (see forks), as do all that read pixels.
     """
     if isinstance(source, bytes):
         name = "-" if name is None else name
@@ -177,6 +178,7 @@ class Photo:
     def _load_number(self, number: int, n: int = 1, sequential: bool = True, **options: Any) -> pyvips.Image:
         if self._paged:
             options |= {"page": number, "n": n}
+        before_libvips()
         source = self._libvips_source()
         if self._facts:
             fact = self._facts[number]
@@ -249,6 +251,7 @@ def strips_of(image: pyvips.Image, frame_height: int, name: object) -> Iterator[
 
     Raises UnreadablePhotoError where the file is damaged.
     """
+    before_libvips()
     with Reading(name):
         region = pyvips.Region.new(image)
         rows = strip_rows(image.width, frame_height if image.height > frame_height else 0)
@@ -262,6 +265,7 @@ def strips_of(image: pyvips.Image, frame_height: int, name: object) -> Iterator[
 
 def resampled_lightness(pixels: Samples, height: int, width: int) -> NDArray[np.float32]:
     """CIE L 0..100 float32 [height, width] of sRGB samples uint8/uint16 [H, W, 1 to 4] (alpha ignored)."""
+    before_libvips()
     rows, columns, bands = pixels.shape
     kind = "uchar" if pixels.dtype == np.uint8 else "ushort"
     data = np.ascontiguousarray(pixels)
