@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from .contrast import levels_of
 from .errors import ModelError, SettingError
-from .forks import refuse_fork
+from .forks import check_process
 from .merge import AbMap, PageMerger, Samples, lightness_of, stretched
-from .models import ModelInfo, open_session
+from .models import WEIGHTS, ModelInfo, open_session
 from .options import (
     Decode,
     checked_count,
@@ -39,8 +39,6 @@ from .predictor import Predictor
 from .version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from onnxruntime import InferenceSession
 
 Photograph = Any
@@ -76,11 +74,13 @@ def load(model: str | Path = "lite", *, threads: int | None = None, max_pixels: 
     return Colorizer(session, info, max_pixels, threads)
 
 
-def _loaded_again(path: Path, sha256: str, threads: int | None, max_pixels: int) -> Colorizer:
-    """A Colorizer in another process: the same model, or ModelError if its file has changed."""
-    colorizer = load(path, threads=threads, max_pixels=max_pixels)
+def _reopened(model: str, threads: int | None, max_pixels: int, sha256: str) -> Colorizer:
+    """A pickled Colorizer again. Raises ModelError where the model's file is gone or another."""
+    colorizer = load(model, threads=threads, max_pixels=max_pixels)
     if colorizer.info.sha256 != sha256:
-        raise ModelError(f"{path}: has changed since it was loaded; expected the same file")
+        raise ModelError(
+            f"{colorizer.info.path}: has changed since the Colorizer was pickled; expected the same file; load it again"
+        )
     return colorizer
 
 
@@ -104,8 +104,8 @@ def colorize(
 class Colorizer(Predictor):
     """Colours photographs with one model. Thread-safe: threads share its session. Made by `load`.
 
-    Can be sent to other processes that were spawned (it opens its model anew there), but not used across a fork once
-    it has coloured anything: libvips' threads do not come along, and waiting for them would last for ever.
+    It can be pickled, and so handed to processes that are spawned: there it opens its model's file anew, which must be
+    the same (else ModelError). In a process forked after it was loaded, it raises ForkedProcessError.
 
     info: what the model says about itself.
     """
@@ -116,8 +116,10 @@ class Colorizer(Predictor):
         super().__init__(session, info, threads)
         self._max_pixels = max_pixels
 
-    def __reduce__(self) -> tuple[Callable[..., Colorizer], tuple[object, ...]]:
-        return _loaded_again, (self.info.path, self.info.sha256, self._threads, self._max_pixels)
+    def __reduce__(self) -> tuple[object, ...]:
+        # A bundled model goes by its name: on another machine the package may lie elsewhere.
+        model = self._file.stem if self._file.parent == WEIGHTS.absolute() else str(self._file)
+        return _reopened, (model, self._threads, self._max_pixels, self.info.sha256)
 
     def colorize(
         self,
@@ -132,9 +134,9 @@ class Colorizer(Predictor):
 
         photo: a file's path, content or binary file object (its first page), a Pillow image, or an sRGB array
         uint8/uint16 [H, W], [H, W, 1], [H, W, 3] or, with alpha, [H, W, 2 or 4]. Of a colour photograph the lightness
-        is used. levels: as in colorize_file. Raises PhotoError, SettingError, ForkError.
+        is used. levels: as in colorize_file. Raises PhotoError, SettingError, ForkedProcessError.
         """
-        refuse_fork()
+        check_process(self._process)
         self._check(temperature, decode, saturation)
         if not _is_array(photo):
             source, name = as_source(photo)
@@ -202,7 +204,7 @@ class Colorizer(Predictor):
         replaces. Raises SettingError, MissingPhotoError, UnreadablePhotoError, TooLargeError, OutputError.
         """
         started = time.perf_counter()
-        refuse_fork()
+        check_process(self._process)
         self._check(temperature, decode, saturation)
         checked_quality(quality)
         if not isinstance(format, str):
@@ -266,9 +268,8 @@ class Colorizer(Predictor):
         """Colour for a page, from its lightness at the network's size (network_size), as colorize merges it: what
         predict_ab gives, less in plain areas and in photographs with little contrast (see plain_areas).
 
-        lightness: float [H, W], CIE L 0..100. levels: stretch the lightness too. Raises SettingError, ForkError.
+        lightness: float [H, W], CIE L 0..100. levels: stretch the lightness too. Raises SettingError, ForkedProcessError.
         """
-        refuse_fork()
         limits = levels_of(without_paper(lightness)) if levels else None
         if limits is not None:
             lightness = stretched(lightness, limits).astype(np.float32)

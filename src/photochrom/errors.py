@@ -31,6 +31,10 @@ class PhotoError(PhotochromError):
         self.expected = expected
         super().__init__(f"{name}: {found}; {expected}")
 
+    def __reduce__(self) -> tuple[type[PhotoError], tuple[str, str, str]]:
+        # The default would pass the text alone: an error from a worker process would then break the whole pool.
+        return type(self), (self.name, self.found, self.expected)
+
 
 class MissingPhotoError(PhotoError, FileNotFoundError):
     """There is no file of that name."""
@@ -59,6 +63,21 @@ class ModelError(PhotochromError):
     """A model is unknown, damaged, or does not keep the graph contract."""
 
     exit_code = 2
+
+
+class ForkedProcessError(PhotochromError):
+    """This process was forked from one that had used photochrom: going on would wait for ever for threads that a fork
+    does not copy."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "photochrom was used in the parent process before this process was forked, and its threads (libvips', ONNX "
+            "Runtime's) do not survive a fork; expected a process started afresh; use "
+            'multiprocessing.get_context("spawn") or "forkserver", or do not load or use photochrom before the fork'
+        )
+
+    def __reduce__(self) -> tuple[type[ForkedProcessError], tuple[()]]:
+        return type(self), ()
 
 
 class DataError(PhotochromError):

@@ -1,29 +1,27 @@
-"""Forks after libvips or ONNX Runtime have been used: their threads stay in the parent, and the child would wait for
-them for ever. An error says so at once.
+"""libvips' threads do not survive a fork: in a child of a process that has used libvips, its next use hangs for ever.
+
+So whatever reads pixels says so here first, and the child gets an error instead.
 """
 
 from __future__ import annotations
 
 import os
 
-from .errors import PhotochromError
+from .errors import ForkedProcessError
+
+_user: int | None = None  # process id of the first use of libvips, in this process or one that it was forked from
 
 
-class ForkError(PhotochromError, RuntimeError):
-    """This process was forked from one that had coloured photographs already."""
+def before_libvips() -> None:
+    """Call before libvips is used. Raises ForkedProcessError in a process forked from one that had used it."""
+    global _user
+    if _user is None:
+        _user = os.getpid()
+    else:
+        check_process(_user)
 
 
-_used_in = 0  # the process that used libvips first; a forked child inherits it
-
-
-def refuse_fork() -> None:
-    """Note that this process colours photographs. Raises ForkError in a child of one that did before the fork."""
-    global _used_in
-    process = os.getpid()
-    if _used_in == 0:
-        _used_in = process
-    elif _used_in != process:
-        raise ForkError(
-            f"process {process} was forked from process {_used_in}, which had used photochrom already; start processes "
-            'with multiprocessing.get_context("spawn") instead, or fork before the first photograph is coloured'
-        )
+def check_process(number: int) -> None:
+    """Raises ForkedProcessError unless this is the process of that number (os.getpid)."""
+    if number != os.getpid():
+        raise ForkedProcessError

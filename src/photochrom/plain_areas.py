@@ -22,6 +22,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from .contrast import MOST, OUTLIERS
+from .forks import before_libvips
 from .merge import AbMap, bilinear
 
 VERSION = 1  # of the rules below: kept scores of another one are not used
@@ -50,6 +51,7 @@ def restrained(colours: AbMap, lightness: Lightness) -> AbMap:
     lightness: float [H, W], CIE L 0..100, that the colours were predicted from. Without plain areas the map keeps its
     size; with them it comes back at the lightness' size, so that the colours stop at the areas' edges.
     """
+    before_libvips()
     factor = chroma_factor(lightness)
     threshold = FLAT * max(factor, 1 / MOST)
     flat = _is_flat(_mean3(lightness), threshold)

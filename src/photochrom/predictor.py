@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from .ab_bins import CENTRES, Q
 from .contrast import widened
 from .errors import ModelError, SettingError
+from .forks import check_process
 from .models import SIDE_MULTIPLE, ModelInfo, open_session
 from .options import Decode, checked_decode, checked_temperature
 
@@ -29,6 +31,8 @@ class Predictor:
         self._threads = threads
         self._lock = threading.Lock()
         self._distribution: InferenceSession | None = None
+        self._process = os.getpid()
+        self._file = info.path.absolute()  # now: the working folder may change
 
     def predict_ab(
         self, lightness: NDArray[np.float32], temperature: float | None = None, decode: Decode = "annealed-mean"
@@ -58,6 +62,7 @@ class Predictor:
         self, session: InferenceSession, output: str, lightness: NDArray[np.float32], temperature: float
     ) -> NDArray[np.float32]:
         """One output [channels, h, w] of the graph, without what belongs to the padding."""
+        check_process(self._process)
         values = np.asarray(lightness, dtype=np.float32)
         if values.ndim != 2 or values.size == 0:
             raise SettingError(f"lightness has shape {values.shape}; expected [H, W] of at least 1 x 1")

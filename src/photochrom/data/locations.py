@@ -181,6 +181,8 @@ def expand_braces(pattern: str) -> list[str]:
 
 
 def _open_filesystem(url: str) -> tuple[Any, str]:
+    # Before the hub's client is imported: its requests would otherwise tell PyTorch's version too.
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     import fsspec
 
     try:

@@ -18,6 +18,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from ..errors import MissingPhotoError, TooLargeError, UnreadablePhotoError
+from ..forks import before_libvips
 from ..merge import Samples, lightness_of
 from . import beside, jpeg_checks, png_checks
 from .camera_raw import refuse_raw
@@ -66,7 +67,7 @@ def open_photo(source: Path | bytes, *, name: object = None, max_pixels: int = M
     """Open a photograph by its header. source: a path, or a file's content; name: what to call it in errors.
 
     Raises MissingPhotoError, UnreadablePhotoError (also for a folder) or TooLargeError. Pixels are not read yet: damage
-    in them raises UnreadablePhotoError later.
+    in them raises UnreadablePhotoError later. Raises ForkedProcessError (see forks), as do all that read pixels.
     """
     if isinstance(source, bytes):
         name = "-" if name is None else name
@@ -204,6 +205,7 @@ class Photo:
             return image_of(self._decoder)
         if self._paged:
             options |= {"page": number, "n": n}
+        before_libvips()
         source = self._libvips_source()
         options.setdefault("fail_on", "error")
         if self._facts:
@@ -292,6 +294,7 @@ def strips_of(image: pyvips.Image, frame_height: int, name: object) -> Iterator[
 
     Raises UnreadablePhotoError where the file is damaged.
     """
+    before_libvips()
     with Reading(name):
         region = pyvips.Region.new(image)
         rows = strip_rows(image.width, frame_height if image.height > frame_height else 0)
@@ -305,6 +308,7 @@ def strips_of(image: pyvips.Image, frame_height: int, name: object) -> Iterator[
 
 def resampled_lightness(pixels: Samples, height: int, width: int) -> NDArray[np.float32]:
     """CIE L 0..100 float32 [height, width] of sRGB samples uint8/uint16 [H, W, 1 to 4] (alpha ignored)."""
+    before_libvips()
     rows, columns, bands = pixels.shape
     kind = "uchar" if pixels.dtype == np.uint8 else "ushort"
     data = np.ascontiguousarray(pixels)
