@@ -83,7 +83,7 @@ def test_folder_without_recursive(colorize: Run, scans: Path) -> None:
     assert result.code == 2
     assert "scans: is a folder; add -r to colour the photographs in it" in result.err
     Path("folder.jpg").mkdir()
-    assert "folder.jpg is a folder; add -r" in colorize("folder.jpg").err
+    assert "folder.jpg: is a folder; add -r" in colorize("folder.jpg").err
 
 
 def test_unreadable_file(scans: Path, tiny_model: Path) -> None:
