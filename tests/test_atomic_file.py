@@ -259,7 +259,7 @@ def test_what_cannot_be_synced_is_written_all_the_same(
 def test_a_folder_that_cannot_be_opened_or_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A drop box (-wx), Windows. There a handle that may only read cannot be synced either."""
     opened, synced = os.open, os.fsync
-    readers = set()
+    readers: set[int] = set()
 
     def open_files_only(path: object, flags: int, *args: object, **options: object) -> int:
         if Path(str(path)).is_dir():

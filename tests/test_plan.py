@@ -224,7 +224,7 @@ def test_in_place(tree: Path) -> None:
     assert targets(make_plan(["scans/a.jpg"], in_place=True)) == {"scans/a.jpg": "scans/a.jpg"}
     for options in ({"output": "x.jpg"}, {"format": "png"}):
         with pytest.raises(SettingError, match="--in-place"):
-            make_plan(["scans/a.jpg"], in_place=True, **options)
+            make_plan(["scans/a.jpg"], in_place=True, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["a\0b.jpg", "lone\ud800.jpg", "x" * 300 + ".jpg"])

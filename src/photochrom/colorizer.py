@@ -199,9 +199,9 @@ class Colorizer(Predictor):
         errors; saturation: 0 (grey) to 10, scales the colours; levels: stretch the lightness of a faded or dark
         photograph to the full range (without it, lightness stays as it is); format: "same" or "jpg", "png", "tiff",
         "webp", "gif", "avif"; quality: 1..100, of lossy formats. An existing target is refused unless `overwrite`, and
-        the source itself also then: `in_place` (target None or the source) replaces it, in its own format. keep_times: the target
-        gets the source's time of change. The target is no more readable than the source, and than a file that it
-        replaces. Raises SettingError, MissingPhotoError, UnreadablePhotoError, TooLargeError, OutputError.
+        the source itself also then: `in_place` (target None or the source) replaces it, in its own format. keep_times:
+        the target gets the source's time of change. The target is no more readable than the source, and than a file
+        that it replaces. Raises SettingError, MissingPhotoError, UnreadablePhotoError, TooLargeError, OutputError.
         """
         started = time.perf_counter()
         check_process(self._process)
@@ -268,7 +268,7 @@ class Colorizer(Predictor):
         """Colour for a page, from its lightness at the network's size (network_size), as colorize merges it: what
         predict_ab gives, less in plain areas and in photographs with little contrast (see plain_areas).
 
-        lightness: float [H, W], CIE L 0..100. levels: stretch the lightness too. Raises SettingError, ForkedProcessError.
+        lightness: float [H, W], CIE L 0..100. levels: stretch the lightness too. Raises SettingError.
         """
         limits = levels_of(without_paper(lightness)) if levels else None
         if limits is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 import signal
@@ -18,8 +17,6 @@ import numpy as np
 import onnx
 import pytest
 from PIL import Image
-
-from photochrom.colorizer import Colorizer
 
 from .conftest import Run, as_command, as_process, environment, whole, without_privileges
 
@@ -82,12 +79,11 @@ def test_missing_file(colorize: Run, scans: Path) -> None:
 
 
 def test_folder_without_recursive(colorize: Run, scans: Path) -> None:
+    result = colorize("scans")
+    assert result.code == 2
+    assert "scans: is a folder; add -r to colour the photographs in it" in result.err
     Path("folder.jpg").mkdir()
-    result = colorize("scans", "folder.jpg", "scans/one.jpg")
-    assert result.code == 1
-    for folder in ("scans", "folder.jpg"):
-        assert f"Error: {folder}: is a folder; add -r to colour the photographs in it" in result.err
-    assert Path("scans/one.color.jpg").exists()
+    assert "folder.jpg: is a folder; add -r" in colorize("folder.jpg").err
 
 
 def test_unreadable_file(scans: Path, tiny_model: Path) -> None:
@@ -140,17 +136,15 @@ def test_temperature(colorize: Run, scans: Path, value: str) -> None:
     result = colorize("scans/one.jpg", "--temperature", value)
     assert result.code == 2
     assert "Invalid value for '--temperature': " in result.err
-    assert value != "0" or "found 0.0; expected a finite number above 0, such as 0.5" in result.err
+    assert value != "0" or "temperature is 0.0; expected a finite number above 0" in result.err
     assert not (scans / "one.color.jpg").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--saturation", "-0.1"], "found -0.1; expected a number from 0 (grey) to 10"),
-        (["--saturation", "nan"], "found nan; expected a number from 0 (grey) to 10"),
-        (["--saturation", "1e39"], "from 0 (grey) to 10"),
-        (["--in-place", "-o", "x.jpg"], "--in-place"),
+        (["--saturation", "-0.1"], "found -0.1; expected a finite number from 0 (grey) to 10"),
+        (["--saturation", "nan"], "found nan; expected a finite number"),
         (["--quality", "0"], "--quality"),
         (["--quality", "101"], "--quality"),
         (["--jobs", "0"], "--jobs"),
@@ -207,31 +201,11 @@ def test_output_exists(colorize: Run, scans: Path) -> None:
 
 
 def test_two_inputs_with_one_output(colorize: Run, scans: Path) -> None:
-    result = colorize("scans/one.jpg", "scans/1903/one.jpg", "scans/two.png", "-o", "out/")
-    assert result.code == 1
-    assert result.err.count("two inputs have one output") == 2
+    result = colorize("scans/one.jpg", "scans/1903/one.jpg", "-o", "out/")
+    assert result.code == 2
+    assert "two inputs have one output" in result.err
     assert "out/one.jpg would come from scans/one.jpg and scans/1903/one.jpg" in result.err
-    assert [path.name for path in Path("out").iterdir()] == ["two.png"]
-
-
-def test_a_defect_of_photochrom_costs_one_photograph(
-    colorize: Run, scans: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usual = Colorizer.colorize_file
-
-    def defective(self: Colorizer, source: Path, *args: object, **options: object) -> object:
-        if source.name == "one.jpg":
-            raise StopIteration("what should\nnever be")
-        return usual(self, source, *args, **options)
-
-    monkeypatch.setattr(Colorizer, "colorize_file", defective)
-    result = colorize("scans/one.jpg", "scans/two.png", "--json")
-    assert result.code == 1 and Path("scans/two.color.png").exists()
-    rows = [json.loads(line) for line in result.out.splitlines()]
-    assert [row["status"] for row in rows] == ["failed", "done"]
-    assert "one.jpg: unexpected: StopIteration: what should never be; " in rows[0]["error"]
-    assert "please report" in rows[0]["error"] and "Traceback" not in result.err
-    assert "Traceback" in colorize("scans/one.jpg", "--debug").err
+    assert not Path("out").exists()
 
 
 def test_output_folder_not_writable(scans: Path, tiny_model: Path) -> None:

@@ -83,7 +83,7 @@ def test_refusals_are_typed(wrong: object, colorizer: Colorizer) -> None:
 @pytest.mark.parametrize("wrong", [5, "a\0b", "lone\ud800", [1], io.StringIO(), "/"])
 def test_targets_that_cannot_be(wrong: object, photo: Path, colorizer: Colorizer) -> None:
     with pytest.raises(OutputError):
-        colorizer.colorize_file(photo, wrong, overwrite=True)
+        colorizer.colorize_file(photo, wrong, overwrite=True)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def _positive(value: float | None) -> float | None:
 
 def _saturation(value: float) -> float:
     if not 0 <= value <= MAX_SATURATION:
-        raise typer.BadParameter(f"found {value}; expected 0 (grey) to {MAX_SATURATION}")
+        raise typer.BadParameter(f"found {value}; expected a finite number from 0 (grey) to {MAX_SATURATION}")
     return value
 
 

@@ -57,12 +57,11 @@ class Netpbm:
         self._start = line_end + 1
 
     def decode(self) -> Decoded:
-        samples: np.ndarray
+        samples: NDArray[Any]
         with opened(self._source) as file:
             file.seek(self._start)
             data = file.read()
         row = self.width * self.bands
-        samples: NDArray[Any]
         if self._kind == b"4":
             packed = _exactly(np.frombuffer(data, np.uint8), self.height * ((row + 7) // 8))
             samples = np.unpackbits(packed.reshape(self.height, -1), axis=1, count=row)
