@@ -110,10 +110,10 @@ def test_a_changed_or_missing_model_is_refused(tiny_model: Path, tmp_path: Path)
     own = shutil.copy(tiny_model, tmp_path / "own.onnx")
     pickled = pickle.dumps(load(own))
     own.write_bytes(load().info.path.read_bytes())
-    with pytest.raises(errors.ModelError, match="own.onnx: has changed"):
+    with pytest.raises(errors.ModelError, match=r"own\.onnx: has changed"):
         pickle.loads(pickled)
     own.unlink()
-    with pytest.raises(errors.ModelError, match="own.onnx"):
+    with pytest.raises(errors.ModelError, match=r"own\.onnx"):
         pickle.loads(pickled)
 
 

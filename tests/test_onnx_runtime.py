@@ -101,7 +101,7 @@ def names_asked_for(command: list[str], folder: Path, environment: dict[str, str
 
 @pytest.mark.skipif(not namespaces_allowed() and "CI" not in os.environ, reason="no network namespaces here")
 def test_no_name_is_looked_up(photograph: Path, tmp_path: Path) -> None:
-    """Telemetry is sent in the background: without the repair, the first question comes some seconds after the start."""
+    """Telemetry is sent in the background: without the repair, the first question comes after some seconds."""
     (tmp_path / "places").mkdir()
     environment = empty_places(tmp_path / "places")
     asks = "import socket, contextlib\nwith contextlib.suppress(OSError): socket.getaddrinfo('photochrom.test', 80)"

@@ -181,7 +181,7 @@ def expand_braces(pattern: str) -> list[str]:
 
 
 def _open_filesystem(url: str) -> tuple[Any, str]:
-    # Before the hub's client is imported: its requests would otherwise tell PyTorch's version too (Python's they always tell).
+    # Before the hub's client is imported: its requests would tell PyTorch's version too (Python's they always tell).
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     import fsspec
 
