@@ -129,7 +129,6 @@ def test_stdin(tree: Path) -> None:
         ("x.avif", "same"),
         ("x", "webp"),
         ("x.jpe", "jpg"),
-        ("x.bmp", "png"),
     ],
 )
 def test_a_named_output_is_taken_as_it_is(tree: Path, output: str, format: str) -> None:
@@ -140,6 +139,8 @@ def test_a_named_output_is_taken_as_it_is(tree: Path, output: str, format: str) 
 def test_contradicting_or_unknown_formats(tree: Path) -> None:
     with pytest.raises(SettingError, match=r"x.jpg is named .jpg, and --format is png"):
         make_plan(["scans/a.jpg"], "x.jpg", format="png")
+    with pytest.raises(SettingError, match=r"x.bmp is named .bmp, and --format is png"):
+        make_plan(["scans/a.jpg"], "x.bmp", format="png")
     for name in ("x.bmp", "x.heic"):
         with pytest.raises(SettingError, match=r"cannot be written; expected one of \.jpg, \.png"):
             make_plan(["scans/a.jpg"], name)
