@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...colorizer import Colorizer
+from ...merge import AbMap
 from ...photo.reading import resampled_lightness
+from ...plain_areas import restrained
 from ..photographs import Photograph
 from ..systems import ModelSystem, Saturated, System, upsample
 from .distributions import annealed
@@ -44,19 +46,19 @@ class ModelView:
 
     def ab_at(self, photograph: Photograph, temperatures: Sequence[float]) -> list[NDArray[np.float32]]:
         """The colours [H, W, 2] at each temperature, 0 being the mode; the network runs once if it can."""
+        lightness = self._lightness(photograph)
         if self.has_probabilities:
             distribution = self.probabilities(photograph)
             coarse = [annealed(distribution, temperature) for temperature in temperatures]
         else:
-            lightness = self._lightness(photograph)
             coarse = [
                 self.colorizer.predict_ab(lightness, t) if t else self.colorizer.predict_ab(lightness, decode="mode")
                 for t in temperatures
             ]
         height, width = photograph.rgb.shape[:2]
-        rows, columns = self.cells(photograph)
         factor = np.float32(self.saturation)
-        return [upsample(np.moveaxis(ab, 0, -1), height, width, rows, columns) * factor for ab in coarse]
+        maps = [restrained(AbMap(ab, self.cells(photograph)), lightness) for ab in coarse]
+        return [upsample(np.moveaxis(each.ab, 0, -1), height, width, *each.cells) * factor for each in maps]
 
     def _lightness(self, photograph: Photograph) -> NDArray[np.float32]:
         return resampled_lightness(photograph.rgb, *self.colorizer.network_size(*photograph.rgb.shape[:2]))
