@@ -27,9 +27,10 @@ ORDER = [
     ["training"],
     ["data", "nets", "photochrom"],
     ["colorizer", "plan"],
+    ["finding", "predictor"],
     ["hints", "models", "plain_areas", "photo"],
     ["contrast", "merge", "onnx_outputs", "onnx_runtime", "tensor_file", "atomic_file"],
-    ["ab_bins", "color", "version"],
+    ["ab_bins", "color", "forks", "options", "version"],
     ["errors"],
 ]
 # Rooms of later issues, which may not be there yet.

@@ -14,24 +14,19 @@ The rules (they are also in docs and `photochrom colorize --help`):
 
 from __future__ import annotations
 
-import glob
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import MissingPhotoError, OutputError, PhotoError, SettingError, UnreadablePhotoError
-from .photo.formats import FORMATS, HEAD_BYTES, SUFFIXES, WRITABLE, canonical, format_of_suffix, sniff
+from .errors import OutputError, PhotoError, SettingError
+from .finding import Senseless, find, is_pattern
+from .photo.formats import FORMATS, HEAD_BYTES, WRITABLE, canonical, format_of_suffix, sniff
 
 STDIN = STDOUT = "-"
 _SHOWN = 5  # lines of a long refusal
 _STDOUT_NAMES = (STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
-_HELPERS = frozenset((
-    "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp", "__macosx", "$recycle.bin",
-    "system volume information", "lost+found", "thumbs.db",
-))  # fmt: skip
-"""What file servers and systems put beside photographs, lower case (besides what is hidden by a leading dot)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +71,6 @@ class Plan:
     made: list[Path] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    source: Path
-    base: Path  # the output tree mirrors the part of source below this
-    in_folder: bool
-
-
 def make_plan(
     inputs: Sequence[str],
     output: str | None = None,
@@ -121,7 +109,7 @@ def make_plan(
         _check_suffix(Path(output), format)
     sources: dict[_Key, Job] = {}
     key_of = _Keys()
-    for found in _find(inputs, recursive, folder, plan.refused):
+    for found in find(inputs, recursive, folder, plan.refused):
         key = key_of(found.source)
         if key in sources:
             continue
@@ -144,14 +132,10 @@ def make_plan(
     if not in_place:
         _settle_roles(plan, sources, key_of, overwrite, is_marked)
         _settle_clashes(plan, key_of, is_marked)
-    wrong = [error for error in plan.refused if isinstance(error, _Senseless)]
+    wrong = [error for error in plan.refused if isinstance(error, Senseless)]
     if wrong and not plan.jobs and len(wrong) == len(plan.refused):
         raise SettingError("\n  ".join(map(str, wrong[:_SHOWN])))
     return plan
-
-
-class _Senseless(OutputError):
-    """An input that cannot be done as it was asked for: where all are such, the request itself is wrong."""
 
 
 def is_special(path: str | Path) -> bool:
@@ -191,7 +175,7 @@ def _stdin_job(output: str | None, format: str) -> Job:
 
 def _as_folder(inputs: Sequence[str], output: str) -> Path | None:
     """The output as a folder to mirror into, or None where it is stdout or one file."""
-    several = len(inputs) > 1 or Path(inputs[0]).is_dir() or _is_pattern(inputs[0])
+    several = len(inputs) > 1 or Path(inputs[0]).is_dir() or is_pattern(inputs[0])
     if output == STDOUT:
         if several:
             raise SettingError("-o - (stdout) holds one photograph; give one input, or -o FOLDER/")
@@ -206,78 +190,15 @@ def _as_folder(inputs: Sequence[str], output: str) -> Path | None:
     return path
 
 
-def _is_pattern(text: str) -> bool:
-    # A file may really be called "a[1].jpg"; only what does not exist is taken as a pattern.
-    return glob.has_magic(text) and not os.path.lexists(text)
-
-
-def _find(inputs: Sequence[str], recursive: bool, output: Path | None, refused: list[PhotoError]) -> Iterator[_Found]:
-    for text in inputs:
-        base = Path(text)
-        names = [text]
-        if _is_pattern(text):
-            while glob.has_magic(str(base)):
-                base = base.parent
-            # A pattern matches folders too ("**" all of them); without -r it means the files.
-            # (glob.glob and not Path.glob, which takes no absolute pattern.)
-            names = [
-                name
-                for name in sorted(glob.glob(text, recursive=True))  # noqa: PTH207
-                if (recursive or not Path(name).is_dir())
-                and not any(map(_is_helper, Path(name).parts[len(base.parts) :]))
-            ]
-            if not names:
-                refused.append(
-                    MissingPhotoError(text, "no file matches", "expected a pattern that matches photographs")
-                )
-        for path in map(Path, names):
-            try:
-                os.stat(path)  # noqa: PTH116 - raises what is_dir() would hide
-                if path.is_dir():
-                    if not recursive:
-                        refused.append(_Senseless(path, "is a folder", "add -r to colour the photographs in it"))
-                        continue
-                    yield from _walk(path, base, output, refused)
-                else:
-                    yield _Found(path, path.parent if base == path else base, False)
-            except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL, a lone surrogate
-                refused.append(_missing(path))
-            except OSError as error:
-                refused.append(_unreadable(path, error))
-
-
-def _walk(top: Path, base: Path, output: Path | None, refused: list[PhotoError]) -> Iterator[_Found]:
-    """The photographs below a folder by their suffix, in name order; no hidden ones, no links to folders, no output."""
-    skip = None if output is None else os.path.realpath(output)
-    errors: list[OSError] = []
-    for folder, folders, names in os.walk(top, onerror=errors.append):
-        here = Path(folder)
-        folders[:] = sorted(name for name in folders if not _is_helper(name) and os.path.realpath(here / name) != skip)
-        for name in sorted(names):
-            if not _is_helper(name) and Path(name).suffix.lower() in SUFFIXES and (here / name).is_file():
-                yield _Found(here / name, base, True)
-    refused += [_unreadable(Path(error.filename), error) for error in errors]
-
-
-def _is_helper(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _HELPERS
-
-
-def _missing(path: Path) -> PhotoError:
-    return MissingPhotoError(path, "no such file or folder", "expected a photograph; check the name and where you are")
-
-
-def _unreadable(path: Path, error: OSError) -> PhotoError:
-    return UnreadablePhotoError(path, f"cannot be read ({error.strerror})", "expected a readable photograph or folder")
-
-
 def _renamed(source: Path, path: Path, format: str) -> Path:
     """The path with the suffix of the format; a suffix that already says so ("x.jpeg" for jpg) stays as it is.
 
     Where the name does not tell the format ("scan", "x.bmp" that is a JPEG), the file's first bytes do.
     """
     named = format_of_suffix(path)
-    wanted = (named or _sniffed(source)) if format == "same" else format
+    wanted = format
+    if format == "same":
+        wanted = named if named in WRITABLE else (_sniffed(source) or named)
     if wanted is not None and FORMATS[wanted].saver is None:
         wanted = FORMATS[wanted].written_as
     return path if wanted is None or wanted == named else path.with_suffix(FORMATS[wanted].suffix)
@@ -318,7 +239,7 @@ def _settle_roles(
         if other is job:
             dropped.add(id(job))
             plan.refused.append(
-                _Senseless(job.name, "would be replaced by its own colours", "give another -o or none, or --in-place")
+                Senseless(job.name, "would be replaced by its own colours", "give another -o or none, or --in-place")
             )
             continue
         if is_marked(Path(other.name)):
@@ -352,6 +273,6 @@ def _settle_clashes(plan: Plan, key_of: _Keys, is_marked: Callable[[Path], bool]
                 names = " and ".join(other.name for other in others)
                 found = f"two inputs have one output: {job.output} would come from {names}"
                 plan.refused.append(
-                    _Senseless(job.name, found, "give their common folder with -r, another --format, or one -o each")
+                    Senseless(job.name, found, "give their common folder with -r, another --format, or one -o each")
                 )
     plan.jobs = [job for job in plan.jobs if id(job) not in left_out]

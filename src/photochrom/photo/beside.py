@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .decoded import opened
+from .decoders.decoded import opened
 
 _HEAD = 262_144  # bytes, in which a JPEG's segments are looked for
 _MOTION = re.compile(rb'(?:Micro|Motion)(?:Video|Photo)(?:="|>)\s*1|Item:Semantic(?:="|>)\s*MotionPhoto')

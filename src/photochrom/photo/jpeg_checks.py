@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyvips
-
-if TYPE_CHECKING:
-    from .reading import Photo
 
 END = b"\xff\xd9"
 _TAIL = 4096  # bytes; some cameras and programs pad a file
 
 
-def lacks_only_its_end(photo: Photo) -> bool:
+Load = Callable[..., pyvips.Image]
+"""Loads the photograph, with libvips' options."""
+
+
+def lacks_only_its_end(source: Path | bytes, load: Load) -> bool:
     """Whether a JPEG decodes to its last pixel once the end marker is put behind it, and not without."""
-    if END in _tail(photo.source):
+    if END in _tail(source):
         return False
     try:
-        photo.load(fail_on="truncated").avg()
+        load(fail_on="truncated").avg()
     except pyvips.Error:
-        content = photo.source if isinstance(photo.source, bytes) else photo.source.read_bytes()
-        source = pyvips.Source.new_from_memory(content + END)
+        content = source if isinstance(source, bytes) else source.read_bytes()
+        completed = pyvips.Source.new_from_memory(content + END)
         try:
-            pyvips.Image.jpegload_source(source, access="sequential", fail_on="warning").avg()
+            pyvips.Image.jpegload_source(completed, access="sequential", fail_on="warning").avg()
         except pyvips.Error:
             return False
         return True
     return False
 
 
-def damage(photo: Photo) -> str:
+def damage(load: Load) -> str:
     """A note on where the data are damaged, for a JPEG of which libjpeg warns but which it decodes."""
-    height = photo.header.height
-    image = photo.load(fail_on="warning")
+    image = load(fail_on="warning")
+    height = image.height
     good, region = 0, pyvips.Region.new(image)
     try:
         for top in range(0, height, 8):

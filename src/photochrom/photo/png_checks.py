@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyvips
 
-from .decoded import opened
+from .decoders.decoded import opened
 
 _SRGB_GAMMA = 45_455  # of gAMA, in 1/100,000: what encoders write for sRGB
 _SRGB_PRIMARIES = (31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)

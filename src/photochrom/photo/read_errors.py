@@ -10,7 +10,7 @@ from pathlib import Path
 import pyvips
 
 from ..errors import UnreadablePhotoError
-from .decoded import DecodeError, MissingDecoderError
+from .decoders.decoded import DecodeError, MissingDecoderError
 
 DECODING_ERRORS = (pyvips.Error, DecodeError, MissingDecoderError, MemoryError)
 """What decoding raises."""

@@ -22,7 +22,8 @@ from ..forks import before_libvips
 from ..merge import Samples, lightness_of
 from . import beside, jpeg_checks, png_checks
 from .camera_raw import refuse_raw
-from .decoded import Decoder, decoder, header_of, image_of
+from .decoders.choice import decoder, header_of, image_of
+from .decoders.decoded import Decoder
 from .exif import read_tiff
 from .formats import FORMATS, HEAD_BYTES, sniffed
 from .read_errors import DECODING_ERRORS, unreadable
@@ -132,7 +133,7 @@ class Photo:
         self._gamma = png_checks.colours(self.source, self.notes) if format == "png" else None
         self.notes += beside.left_out(self.source, format)
         if format == "jpg":
-            self._lacks_end = jpeg_checks.lacks_only_its_end(self)
+            self._lacks_end = jpeg_checks.lacks_only_its_end(self.source, self.load)
             if self._lacks_end:
                 self.notes.append("its end marker is missing; nothing of the picture is")
 
@@ -266,7 +267,7 @@ class Photo:
                 lightness = self._lightness(page, height, width, "error")
             if not self._damage_noted:
                 self._damage_noted = True
-                self.notes.append(jpeg_checks.damage(self))
+                self.notes.append(jpeg_checks.damage(self.load))
             return lightness
 
     def _lightness(self, page: int, height: int, width: int, fail_on: str) -> NDArray[np.float32]:

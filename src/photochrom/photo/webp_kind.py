@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .decoded import opened
+from .decoders.decoded import opened
 
 
 def is_lossless(source: Path | bytes) -> bool:

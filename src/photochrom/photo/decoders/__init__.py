@@ -1,0 +1,1 @@
+"""Formats that libvips has no decoder for."""
