@@ -87,6 +87,19 @@ def exif_bytes(directory: Directory, order: str) -> bytes:
     return file.getvalue()
 
 
+def completed_exif(written: bytes, source: Directory | None, order: str) -> bytes:
+    """EXIF as libvips wrote it, with the main tags of `source` that it does not know (Rating, HostComputer)."""
+    directory, own_order = read_exif(written)
+    if directory is None or source is None:
+        return written
+    described = in_byte_order(descriptive(source), order, own_order).entries
+    missing = {tag: entry for tag, entry in described.items() if tag not in directory.entries}
+    if not missing:
+        return written
+    directory.entries |= missing
+    return exif_bytes(directory, own_order)
+
+
 def tiff_iptc(directory: Directory) -> bytes | None:
     """The IPTC block among a page's tags, or None."""
     kind, _, value = directory.entries.get(IPTC, (0, 0, b""))

@@ -16,9 +16,11 @@ from pathlib import Path
 import pyvips
 
 from ..errors import PhotoError
-from .exif import exif_header, read_exif, tiff_iptc
+from .exif import completed_exif, exif_header, read_exif, tiff_iptc
 from .photoshop_resources import iptc_in, with_head
+from .png_chunks import TEXTS, Chunk, kept_chunks, keyword_of, rewrite, xmp_chunk
 from .reading import XMP, Photo, open_photo, xmp_of
+from .resolution import exif_without_resolution, states_resolution
 from .srgb import PROFILE, srgb_profile
 from .tiff_file import SOFTWARE, Directory
 
@@ -112,6 +114,48 @@ def marked_xmp(xmp: bytes | None) -> bytes:
 
 def _is_outdated(name: str) -> bool:
     return name == _TAG or name in _OF_OLD_PIXELS or name.startswith(_NAMESPACES_OF_OLD_PIXELS)
+
+
+def output_xmp(photo: Photo, format: str) -> bytes:
+    """The photograph's XMP packet with the mark, for a file of `format`."""
+    return marked_xmp(photo.xmp if xmp_loss(photo, format) is None else None)
+
+
+def complete_png(photo: Photo, source: Path, target: Path) -> None:
+    """Copy a PNG that libvips has written, with XMP, texts and time, and no resolution that was never stated.
+
+    Raises OSError.
+    """
+    stated = states_resolution(photo)
+    directory, order = exif_of(photo)
+
+    def change(chunk: Chunk) -> Chunk | None:
+        kind, data = chunk
+        if kind == b"pHYs" and not stated:
+            return next((own for own in photo.png_chunks if own[0] == kind), None)
+        if kind == b"eXIf":
+            data = completed_exif(data, directory, order)
+            return kind, data if stated else exif_without_resolution(data)
+        return chunk
+
+    added = [xmp_chunk(output_xmp(photo, "png")), *kept_chunks(photo.png_chunks)]
+    rewrite(source, target, change, added)
+
+
+def exif_of(photo: Photo, page: int = 0) -> tuple[Directory | None, str]:
+    """A page's EXIF, or a TIFF page's tags, and its byte order; None if there is none."""
+    if photo.tiff_pages:
+        return photo.tiff_pages[page], photo.tiff_order
+    if photo.header.get_typeof("exif-data"):
+        return read_exif(bytes(photo.header.get("exif-data")))
+    return None, photo.tiff_order
+
+
+def text_loss(photo: Photo, format: str) -> str | None:
+    """Which of a PNG's texts a file of `format` will not hold, for a person to read."""
+    kept = [] if format == "png" else kept_chunks(photo.png_chunks)
+    names = dict.fromkeys(keyword_of(data).decode("latin-1") for kind, data in kept if kind in TEXTS)
+    return f"{format} holds no PNG texts: left out were {', '.join(names)}" if names else None
 
 
 def xmp_loss(photo: Photo, format: str) -> str | None:
@@ -233,8 +277,9 @@ def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark, format: str, pa
     image.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Software", mark.software)
     if format == "jpg" and (iptc := iptc_of(photo, page)) is not None:
         image.set_type(pyvips.GValue.blob_type, IPTC, with_head(iptc))
-    xmp = marked_xmp(xmp_of(header) if page or xmp_loss(photo, format) is None else None)
-    image.set_type(pyvips.GValue.blob_type, XMP, xmp)
+    if format != "png":  # there, libvips garbles what is not ASCII: complete_png
+        xmp = marked_xmp(xmp_of(header)) if page else output_xmp(photo, format)
+        image.set_type(pyvips.GValue.blob_type, XMP, xmp)
     image.set_type(pyvips.GValue.blob_type, PROFILE, srgb_profile())
     return image
 

@@ -6,6 +6,7 @@ orientations, interlaced PNG. Decoders that need the whole photograph themselves
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from ..merge import Samples, lightness_of
 from .camera_raw import refuse_raw
 from .exif import read_tiff
 from .formats import FORMATS, HEAD_BYTES, sniffed
+from .png_chunks import Chunk, read_chunks, xmp_in
 from .srgb import to_srgb
 from .tiff_file import Directory
 from .tiff_page import CIELAB, TiffPage, photographs
@@ -117,7 +119,7 @@ class Photo:
                 self._check_size(page.width, page.height, max_pixels)
             known = header.get_typeof("jpeg-chroma-subsample")
             self.subsampling = str(header.get("jpeg-chroma-subsample")) if known else ""
-            self.xmp = xmp_of(header)
+            self.xmp = xmp_in(self.png_chunks) or xmp_of(header)
         self.height, self.width = self.pages[0].height, self.pages[0].width
 
     def _check_size(self, width: int, height: int, max_pixels: int) -> None:
@@ -145,6 +147,14 @@ class Photo:
     @cached_property
     def _tiff(self) -> tuple[list[Directory], str]:
         return read_tiff(self.source) if self.format == "tiff" else ([], "<")
+
+    @cached_property
+    def png_chunks(self) -> list[Chunk]:
+        """A PNG's texts, time and resolution; empty for other formats."""
+        if self.format != "png":
+            return []
+        with io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source.open("rb") as file:
+            return read_chunks(file)
 
     @cached_property
     def tiff_length(self) -> int:
