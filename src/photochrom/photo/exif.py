@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pyvips
 
+from .photoshop_resources import iptc_in
 from .tiff_file import IPTC, LONG, SOFTWARE, UNDEFINED, Directory, TiffError, TiffFile, in_byte_order
 
 _EXIF_HEAD = b"Exif\0\0"
 _IPTC_MARK = b"\x1c"
 _APP1_BYTES = 65_533  # what one JPEG segment holds
 _SUBFILE_TYPE = 254
+_IMAGE_RESOURCES = 34377  # Photoshop's
 # ColorSpace, PixelXDimension, PixelYDimension, InteroperabilityIndex's directory, Gamma: true of the old pixels only.
 _OF_OLD_PIXELS = frozenset({40961, 40962, 40963, 40965, 42240})
 
@@ -101,11 +103,14 @@ def completed_exif(written: bytes, source: Directory | None, order: str) -> byte
 
 
 def tiff_iptc(directory: Directory) -> bytes | None:
-    """The IPTC block among a page's tags, or None."""
+    """The IPTC block among a page's tags, or among Photoshop's resources in one of them, or None."""
     kind, _, value = directory.entries.get(IPTC, (0, 0, b""))
     if kind == LONG and not value.startswith(_IPTC_MARK):  # written as numbers, on a machine of the other byte order
         value = b"".join(value[i : i + 4][::-1] for i in range(0, len(value), 4))
-    return value if value.startswith(_IPTC_MARK) else None
+    if value.startswith(_IPTC_MARK):
+        return value
+    _, _, resources = directory.entries.get(_IMAGE_RESOURCES, (0, 0, b""))
+    return iptc_in(resources)
 
 
 def complete_tiff(path: Path, source: Directory | None, order: str, software: str, iptc: bytes | None) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import xml.etree.ElementTree as ET
 import xml.parsers.expat as expat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +69,9 @@ _EXIF_OF_OLD_PIXELS = frozenset(
     {"ColorSpace", "Gamma", "PrimaryChromaticities", "WhitePoint", "TransferFunction", "InteroperabilityIndex",
      "PixelXDimension", "PixelYDimension"}
 )  # fmt: skip
+_prefixes = threading.Lock()  # ElementTree keeps them for the whole process
+_MAX_PREFIXES = 200  # of one packet
+_PADDING = b"\0 \t\r\n"
 _MAX_DEPTH = 100  # of XMP elements; real packets need about ten
 _JPEG_XMP_BYTES = 65_502  # what one JPEG segment holds of a packet
 
@@ -89,15 +94,33 @@ class Mark:
         return text.encode("ascii", "replace").decode("ascii")  # EXIF and TIFF hold ASCII
 
 
-def _register_namespaces() -> None:
-    for prefix, uri in _NAMESPACES.items():
-        ET.register_namespace(prefix, uri)
+def _register_namespaces(own: dict[str, str]) -> None:
+    """own: prefix -> address, as the packet at hand declares them; its prefixes then stay what they were."""
+    for prefix, uri in (_NAMESPACES | own).items():
+        with suppress(ValueError):  # ns0, ns1, ...: ElementTree's own
+            ET.register_namespace(prefix, uri)
+
+
+def _declared_prefixes(xmp: bytes) -> dict[str, str]:
+    """The namespace prefixes of a packet that parses."""
+    found: dict[str, str] = {}
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        for key, uri in attributes.items():
+            prefix = key.removeprefix("xmlns:")
+            if prefix != key and uri not in _NAMESPACES.values() and prefix not in _NAMESPACES:
+                found.setdefault(prefix, uri)
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = start
+    parser.Parse(xmp.strip(_PADDING), True)
+    return dict(list(found.items())[:_MAX_PREFIXES])
 
 
 def marked_xmp(xmp: bytes | None) -> bytes:
     """An XMP packet with the mark, and everything that `xmp` held; a malformed packet is replaced, not repaired."""
-    _register_namespaces()
     root = _parsed(xmp)
+    own = _declared_prefixes(xmp) if xmp and root is not None else {}
     rdf = None if root is None else _rdf(root)
     if root is None or rdf is None:
         root = ET.Element("{adobe:ns:meta/}xmpmeta")
@@ -109,7 +132,9 @@ def marked_xmp(xmp: bytes | None) -> bytes:
             description.remove(old)
     mark = ET.SubElement(rdf, f"{{{_RDF}}}Description", {f"{{{_RDF}}}about": _about(rdf)})
     ET.SubElement(mark, _TAG).text = SOURCE_TYPE
-    return _HEAD + ET.tostring(root, encoding="utf-8") + _TAIL
+    with _prefixes:
+        _register_namespaces(own)
+        return _HEAD + ET.tostring(root, encoding="utf-8") + _TAIL
 
 
 def _is_outdated(name: str) -> bool:
@@ -160,7 +185,7 @@ def text_loss(photo: Photo, format: str) -> str | None:
 
 def xmp_loss(photo: Photo, format: str) -> str | None:
     """What of the photograph's XMP a file of `format` will not hold, for a person to read."""
-    if not photo.xmp or not photo.xmp.strip(b"\0 \t\r\n"):
+    if not photo.xmp or not photo.xmp.strip(_PADDING):
         return None
     if _parsed(photo.xmp) is None:
         return "its XMP metadata are damaged: they were left out"
@@ -184,7 +209,7 @@ def _parsed(xmp: bytes | None) -> ET.Element | None:
     """The packet's root, or None if there is none, or it is malformed or declares entities (which could explode)."""
     if not xmp:
         return None
-    xmp = xmp.strip(b"\0 \t\r\n")
+    xmp = xmp.strip(_PADDING)
     try:
         _check_nesting(xmp)
         return ET.fromstring(xmp)
