@@ -86,7 +86,8 @@ def run_gamut(source: Path, target: Path, model: str) -> float:
     """The share of the merge's own time that keeping colours in gamut takes, decoding and encoding left out."""
     import photochrom
     from photochrom.merge import PageMerger
-    from photochrom.photo.reading import open_photo, strips_of
+    from photochrom.photo.reading import open_photo
+    from photochrom.photo.strips import strips_of
 
     class Clipping(PageMerger):
         def _keep_in_gamut(self, y: Any, linear: Any, high: Any, low: Any) -> None:

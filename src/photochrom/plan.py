@@ -196,7 +196,7 @@ def _renamed(source: Path, path: Path, format: str) -> Path:
     Where the name does not tell the format ("scan", "x.bmp" that is a JPEG), the file's first bytes do.
     """
     named = format_of_suffix(path)
-    wanted = format
+    wanted: str | None = format
     if format == "same":
         wanted = named if named in WRITABLE else (_sniffed(source) or named)
     if wanted is not None and FORMATS[wanted].saver is None:

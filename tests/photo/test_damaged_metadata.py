@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import Literal
 
 import pytest
+import tifffile
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, IptcImagePlugin
 
 from photochrom.colorizer import Colorizer
 from photochrom.photo.metadata import has_mark, is_marked, marked_xmp
@@ -35,6 +37,32 @@ def test_what_describes_the_old_pixels_goes_and_cdata_stays() -> None:
     packet = marked_xmp(RDF % b"<![CDATA[a < b]]>")
     assert has_mark(packet) and b"a &lt; b" in packet
     assert b"Orientation" not in packet and b"ImageWidth" not in packet
+
+
+def test_the_prefixes_of_a_packet_stay() -> None:
+    names = (
+        b'<a:one xmlns:a="http://example.org/a/"/><lr:list xmlns:lr="http://ns.adobe.com/lightroom/1.0/"/>'
+        b'<GPano:x xmlns:GPano="http://ns.google.com/photos/1.0/panorama/"/><ns7:y xmlns:ns7="http://example.org/7/"/>'
+    )
+    packet = marked_xmp(RDF % names)
+    assert all(name in packet for name in (b"<a:one", b"<lr:list", b"<GPano:x", b"http://example.org/7/"))
+    assert marked_xmp(packet).count(b"<GPano:x") == 1 and has_mark(packet)
+    other = marked_xmp(RDF % b'<a:two xmlns:a="http://example.org/b/"/>')
+    assert b"<a:two" in other and b'xmlns:a="http://example.org/b/"' in other
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_iptc_among_a_tiffs_image_resources(
+    order: Literal["<", ">"], cat: NDArray, tmp_path: Path, colorizer: Colorizer
+) -> None:
+    other = b"8BIM\x03\xed\0\0\0\0\0\x02xx"
+    resources = other + with_head(IPTC).removeprefix(b"Photoshop 3.0\0")
+    tags = [(34377, 1, len(resources), resources, True)]
+    tifffile.imwrite(tmp_path / "in.tif", cat[:64, :64], extratags=tags, byteorder=order)
+    for suffix in (".tif", ".jpg"):
+        colorizer.colorize_file(tmp_path / "in.tif", tmp_path / f"out{suffix}")
+        with Image.open(tmp_path / f"out{suffix}") as image:
+            assert IptcImagePlugin.getiptcinfo(image) == {(2, 120): b"abc"}
 
 
 @pytest.mark.parametrize("inside", [b"<a>" * 1500 + b"</a>" * 1500, b"x" * 65_000])

@@ -19,7 +19,7 @@ from photochrom import __version__
 from photochrom.colorizer import Colorizer
 from photochrom.photo.exif import complete_tiff, read_exif
 from photochrom.photo.metadata import SOURCE_TYPE, has_mark, is_marked, marked_xmp
-from photochrom.photo.tiff_file import TiffError, TiffFile
+from photochrom.photo.tiff.file import TiffError, TiffFile
 
 SOFTWARE = f"photochrom {__version__}, model tiny, temperature 0.38"
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pyvips
 
-from .tiff_file import IPTC, LONG, SOFTWARE, UNDEFINED, Directory, TiffError, TiffFile, in_byte_order
+from .photoshop_resources import iptc_in
+from .tiff.file import IPTC, LONG, SOFTWARE, UNDEFINED, Directory, TiffError, TiffFile, in_byte_order
 
 _EXIF_HEAD = b"Exif\0\0"
 _IPTC_MARK = b"\x1c"
 _APP1_BYTES = 65_533  # what one JPEG segment holds
 _SUBFILE_TYPE = 254
+_IMAGE_RESOURCES = 34377  # Photoshop's
 # ColorSpace, PixelXDimension, PixelYDimension, InteroperabilityIndex's directory, Gamma: true of the old pixels only.
 _OF_OLD_PIXELS = frozenset({40961, 40962, 40963, 40965, 42240})
 
@@ -87,12 +89,28 @@ def exif_bytes(directory: Directory, order: str) -> bytes:
     return file.getvalue()
 
 
+def completed_exif(written: bytes, source: Directory | None, order: str) -> bytes:
+    """EXIF as libvips wrote it, with the main tags of `source` that it does not know (Rating, HostComputer)."""
+    directory, own_order = read_exif(written)
+    if directory is None or source is None:
+        return written
+    described = in_byte_order(descriptive(source), order, own_order).entries
+    missing = {tag: entry for tag, entry in described.items() if tag not in directory.entries}
+    if not missing:
+        return written
+    directory.entries |= missing
+    return exif_bytes(directory, own_order)
+
+
 def tiff_iptc(directory: Directory) -> bytes | None:
-    """The IPTC block among a page's tags, or None."""
+    """The IPTC block among a page's tags, or among Photoshop's resources in one of them, or None."""
     kind, _, value = directory.entries.get(IPTC, (0, 0, b""))
     if kind == LONG and not value.startswith(_IPTC_MARK):  # written as numbers, on a machine of the other byte order
         value = b"".join(value[i : i + 4][::-1] for i in range(0, len(value), 4))
-    return value if value.startswith(_IPTC_MARK) else None
+    if value.startswith(_IPTC_MARK):
+        return value
+    _, _, resources = directory.entries.get(_IMAGE_RESOURCES, (0, 0, b""))
+    return iptc_in(resources)
 
 
 def complete_tiff(path: Path, source: Directory | None, order: str, software: str, iptc: bytes | None) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SettingError, UnreadablePhotoError
-from .camera_raw import refuse_raw_head
 from .other_formats import refusal
+from .tiff.camera_raw import refuse_raw_head
 
 HEAD_BYTES = 64  # enough of a file to tell its format
 

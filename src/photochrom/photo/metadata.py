@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import xml.etree.ElementTree as ET
 import xml.parsers.expat as expat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyvips
 
 from ..errors import PhotoError
-from .exif import exif_header, read_exif, tiff_iptc
+from .exif import completed_exif, exif_header, read_exif, tiff_iptc
 from .photoshop_resources import iptc_in, with_head
+from .png_chunks import TEXTS, Chunk, kept_chunks, keyword_of, rewrite, xmp_chunk
 from .reading import XMP, Photo, open_photo, xmp_of
+from .resolution import exif_without_resolution, states_resolution
 from .srgb import PROFILE, srgb_profile
-from .tiff_file import SOFTWARE, Directory
+from .tiff.file import SOFTWARE, Directory
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
@@ -65,6 +69,9 @@ _EXIF_OF_OLD_PIXELS = frozenset(
     {"ColorSpace", "Gamma", "PrimaryChromaticities", "WhitePoint", "TransferFunction", "InteroperabilityIndex",
      "PixelXDimension", "PixelYDimension"}
 )  # fmt: skip
+_prefixes = threading.Lock()  # ElementTree keeps them for the whole process
+_MAX_PREFIXES = 200  # of one packet
+_PADDING = b"\0 \t\r\n"
 _MAX_DEPTH = 100  # of XMP elements; real packets need about ten
 _JPEG_XMP_BYTES = 65_502  # what one JPEG segment holds of a packet
 
@@ -87,15 +94,33 @@ class Mark:
         return text.encode("ascii", "replace").decode("ascii")  # EXIF and TIFF hold ASCII
 
 
-def _register_namespaces() -> None:
-    for prefix, uri in _NAMESPACES.items():
-        ET.register_namespace(prefix, uri)
+def _register_namespaces(own: dict[str, str]) -> None:
+    """own: prefix -> address, as the packet at hand declares them; its prefixes then stay what they were."""
+    for prefix, uri in (_NAMESPACES | own).items():
+        with suppress(ValueError):  # ns0, ns1, ...: ElementTree's own
+            ET.register_namespace(prefix, uri)
+
+
+def _declared_prefixes(xmp: bytes) -> dict[str, str]:
+    """The namespace prefixes of a packet that parses."""
+    found: dict[str, str] = {}
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        for key, uri in attributes.items():
+            prefix = key.removeprefix("xmlns:")
+            if prefix != key and uri not in _NAMESPACES.values() and prefix not in _NAMESPACES:
+                found.setdefault(prefix, uri)
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = start
+    parser.Parse(xmp.strip(_PADDING), True)
+    return dict(list(found.items())[:_MAX_PREFIXES])
 
 
 def marked_xmp(xmp: bytes | None) -> bytes:
     """An XMP packet with the mark, and everything that `xmp` held; a malformed packet is replaced, not repaired."""
-    _register_namespaces()
     root = _parsed(xmp)
+    own = _declared_prefixes(xmp) if xmp and root is not None else {}
     rdf = None if root is None else _rdf(root)
     if root is None or rdf is None:
         root = ET.Element("{adobe:ns:meta/}xmpmeta")
@@ -107,16 +132,60 @@ def marked_xmp(xmp: bytes | None) -> bytes:
             description.remove(old)
     mark = ET.SubElement(rdf, f"{{{_RDF}}}Description", {f"{{{_RDF}}}about": _about(rdf)})
     ET.SubElement(mark, _TAG).text = SOURCE_TYPE
-    return _HEAD + ET.tostring(root, encoding="utf-8") + _TAIL
+    with _prefixes:
+        _register_namespaces(own)
+        return _HEAD + ET.tostring(root, encoding="utf-8") + _TAIL
 
 
 def _is_outdated(name: str) -> bool:
     return name == _TAG or name in _OF_OLD_PIXELS or name.startswith(_NAMESPACES_OF_OLD_PIXELS)
 
 
+def output_xmp(photo: Photo, format: str) -> bytes:
+    """The photograph's XMP packet with the mark, for a file of `format`."""
+    return marked_xmp(photo.xmp if xmp_loss(photo, format) is None else None)
+
+
+def complete_png(photo: Photo, source: Path, target: Path) -> None:
+    """Copy a PNG that libvips has written, with XMP, texts and time, and no resolution that was never stated.
+
+    Raises OSError.
+    """
+    stated = states_resolution(photo)
+    directory, order = exif_of(photo)
+
+    def change(chunk: Chunk) -> Chunk | None:
+        kind, data = chunk
+        if kind == b"pHYs" and not stated:
+            return next((own for own in photo.png_chunks if own[0] == kind), None)
+        if kind == b"eXIf":
+            data = completed_exif(data, directory, order)
+            return kind, data if stated else exif_without_resolution(data)
+        return chunk
+
+    added = [xmp_chunk(output_xmp(photo, "png")), *kept_chunks(photo.png_chunks)]
+    rewrite(source, target, change, added)
+
+
+def exif_of(photo: Photo, page: int = 0) -> tuple[Directory | None, str]:
+    """A page's EXIF, or a TIFF page's tags, and its byte order; None if there is none."""
+    if photo.tiff_pages:
+        return photo.tiff_pages[page], photo.tiff_order
+    if photo.header.get_typeof("exif-data"):
+        return read_exif(bytes(photo.header.get("exif-data")))
+    return None, photo.tiff_order
+
+
+def text_loss(photo: Photo, format: str) -> str | None:
+    """Which of a PNG's texts a file of `format` will not hold, for a person to read."""
+    kept = [] if format == "png" else kept_chunks(photo.png_chunks)
+    names = dict.fromkeys(keyword_of(data).decode("latin-1") for kind, data in kept if kind in TEXTS)
+    return f"{format} holds no PNG texts: left out were {', '.join(names)}" if names else None
+
+
 def xmp_loss(photo: Photo, format: str) -> str | None:
     """What of the photograph's XMP a file of `format` will not hold, for a person to read."""
-    if not photo.xmp or not photo.xmp.strip(b"\0 \t\r\n"):
+    if not photo.xmp or not photo.xmp.strip(_PADDING):
         return None
     if _parsed(photo.xmp) is None:
         return "its XMP metadata are damaged: they were left out"
@@ -140,7 +209,7 @@ def _parsed(xmp: bytes | None) -> ET.Element | None:
     """The packet's root, or None if there is none, or it is malformed or declares entities (which could explode)."""
     if not xmp:
         return None
-    xmp = xmp.strip(b"\0 \t\r\n")
+    xmp = xmp.strip(_PADDING)
     try:
         _check_nesting(xmp)
         return ET.fromstring(xmp)
@@ -233,8 +302,9 @@ def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark, format: str, pa
     image.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Software", mark.software)
     if format == "jpg" and (iptc := iptc_of(photo, page)) is not None:
         image.set_type(pyvips.GValue.blob_type, IPTC, with_head(iptc))
-    xmp = marked_xmp(xmp_of(header) if page or xmp_loss(photo, format) is None else None)
-    image.set_type(pyvips.GValue.blob_type, XMP, xmp)
+    if format != "png":  # there, libvips garbles what is not ASCII: complete_png
+        xmp = marked_xmp(xmp_of(header)) if page else output_xmp(photo, format)
+        image.set_type(pyvips.GValue.blob_type, XMP, xmp)
     image.set_type(pyvips.GValue.blob_type, PROFILE, srgb_profile())
     return image
 

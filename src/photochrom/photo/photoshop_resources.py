@@ -7,10 +7,13 @@ _IPTC = 0x0404
 
 
 def iptc_in(data: bytes) -> bytes | None:
-    """The IPTC block among image resources, or None; bare IPTC as it is; damage ends the search."""
-    if not data.startswith(_HEAD):
-        return data if data.startswith(b"\x1c") else None
-    at = len(_HEAD)
+    """The IPTC block among image resources, or None; bare IPTC as it is; damage ends the search.
+
+    A JPEG's resources have a head, a TIFF's have none.
+    """
+    if data.startswith(b"\x1c"):
+        return data
+    at = len(_HEAD) if data.startswith(_HEAD) else 0
     while data[at : at + 4] == b"8BIM" and at + 7 <= len(data):
         kind = int.from_bytes(data[at + 4 : at + 6])
         size = at + 7 + (data[at + 6] | 1)  # after a Pascal string, of even length in all

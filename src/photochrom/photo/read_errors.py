@@ -56,3 +56,17 @@ def _folder_trouble() -> str:
     if not os.access(folder, os.W_OK | os.X_OK):
         return "may not be written"
     return ""
+
+
+class Reading:
+    """Turns the decoders' errors into UnreadablePhotoError that says what is at fault: see `unreadable`."""
+
+    def __init__(self, name: object) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, DECODING_ERRORS):
+            raise unreadable(self.name, error) from error

@@ -6,8 +6,8 @@ orientations, interlaced PNG. Decoders that need the whole photograph themselves
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,20 +21,20 @@ from ..errors import MissingPhotoError, TooLargeError, UnreadablePhotoError
 from ..forks import before_libvips
 from ..merge import Samples, lightness_of
 from . import beside, jpeg_checks, png_checks
-from .camera_raw import refuse_raw
 from .decoders.choice import decoder, header_of, image_of
 from .decoders.decoded import Decoder
 from .exif import read_tiff
 from .formats import FORMATS, HEAD_BYTES, sniffed
-from .read_errors import DECODING_ERRORS, unreadable
+from .png_chunks import Chunk, read_chunks, xmp_in
+from .read_errors import Reading
 from .srgb import to_srgb
-from .tiff_file import Directory
-from .tiff_page import CIELAB, TiffPage, photographs
-from .tiff_samples import RawLabSource, photographic
+from .tiff.camera_raw import refuse_raw
+from .tiff.file import Directory
+from .tiff.page import CIELAB, TiffPage, photographs
+from .tiff.samples import RawLabSource, photographic
 
 MAX_PIXELS = 500_000_000  # of one page; above it a file is refused as a likely decompression bomb
 XMP = "xmp-data"  # libvips' name of the field
-STRIP_PIXELS = 200_000  # decoded at a time: larger strips are slower, their memory comes fresh from the system
 NETWORK_KERNEL = "linear"  # makes the network's input small as training made its crops; Lanczos' is sharper, and duller
 
 # Operations are not used twice here, and a cached one would keep its file open and miss that the file has changed.
@@ -128,7 +128,7 @@ class Photo:
                 self._check_size(page.width, page.height, max_pixels)
             known = header.get_typeof("jpeg-chroma-subsample")
             self.subsampling = str(header.get("jpeg-chroma-subsample")) if known else ""
-            self.xmp = xmp_of(header)
+            self.xmp = xmp_in(self.png_chunks) or xmp_of(header)
         self.height, self.width = self.pages[0].height, self.pages[0].width
         self._gamma = png_checks.colours(self.source, self.notes) if format == "png" else None
         self.notes += beside.left_out(self.source, format)
@@ -172,6 +172,14 @@ class Photo:
     @cached_property
     def _tiff(self) -> tuple[list[Directory], str]:
         return read_tiff(self.source) if self.format == "tiff" else ([], "<")
+
+    @cached_property
+    def png_chunks(self) -> list[Chunk]:
+        """A PNG's texts, time and resolution; empty for other formats."""
+        if self.format != "png":
+            return []
+        with io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source.open("rb") as file:
+            return read_chunks(file)
 
     @cached_property
     def tiff_length(self) -> int:
@@ -260,17 +268,17 @@ class Photo:
         """A page's sRGB samples without alpha, uint8/uint16 [height, width, 1 or 3], resampled to exactly that size."""
         with self.reading():
             try:
-                return self._lightness(page, height, width, "warning" if self.format == "jpg" else "error")
+                return self._shrunk(page, height, width, "warning" if self.format == "jpg" else "error")
             except pyvips.Error:
                 if self.format != "jpg":
                     raise
-                lightness = self._lightness(page, height, width, "error")
+                samples = self._shrunk(page, height, width, "error")
             if not self._damage_noted:
                 self._damage_noted = True
                 self.notes.append(jpeg_checks.damage(self.load))
-            return lightness
+            return samples
 
-    def _lightness(self, page: int, height: int, width: int, fail_on: str) -> NDArray[np.float32]:
+    def _shrunk(self, page: int, height: int, width: int, fail_on: str) -> Samples:
         return _resampled(self._upright_srgb(self._load_shrunk(page, height, width, fail_on), page), height, width)
 
     def _load_shrunk(self, page: int, height: int, width: int, fail_on: str) -> pyvips.Image:
@@ -288,23 +296,6 @@ class Photo:
 def xmp_of(header: pyvips.Image) -> bytes | None:
     """The XMP packet in a header, or None."""
     return bytes(header.get(XMP)) if header.get_typeof(XMP) else None
-
-
-def strips_of(image: pyvips.Image, frame_height: int, name: object) -> Iterator[tuple[int, Samples]]:
-    """(first row, samples [rows, width, bands]) of an image from top to bottom; no strip crosses two frames.
-
-    Raises UnreadablePhotoError where the file is damaged.
-    """
-    before_libvips()
-    with Reading(name):
-        region = pyvips.Region.new(image)
-        rows = strip_rows(image.width, frame_height if image.height > frame_height else 0)
-        kind = np.uint8 if image.format == "uchar" else np.uint16
-        for frame_top in range(0, image.height, frame_height):
-            for top in range(frame_top, frame_top + frame_height, rows):
-                height = min(rows, frame_top + frame_height - top)
-                data = region.fetch(0, top, image.width, height)
-                yield top, np.frombuffer(data, kind).reshape(height, image.width, image.bands)
 
 
 def resampled_lightness(pixels: Samples, height: int, width: int) -> NDArray[np.float32]:
@@ -325,27 +316,5 @@ def _resampled(image: pyvips.Image, height: int, width: int) -> Samples:
     return samples
 
 
-def strip_rows(width: int, frame_height: int = 0) -> int:
-    """Rows of a strip of a photograph `width` pixels wide; of an animation, a divisor of its frames' height."""
-    rows = max(8, min(256, STRIP_PIXELS // width // 8 * 8))
-    if frame_height:
-        rows = max(divisor for divisor in range(1, min(rows, frame_height) + 1) if frame_height % divisor == 0)
-    return rows
-
-
 def _orientation(image: pyvips.Image) -> int:
     return int(image.get("orientation")) if image.get_typeof("orientation") else 1
-
-
-class Reading:
-    """Turns the decoders' errors into UnreadablePhotoError that says what is at fault: see `unreadable`."""
-
-    def __init__(self, name: object) -> None:
-        self.name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, DECODING_ERRORS):
-            raise unreadable(self.name, error) from error

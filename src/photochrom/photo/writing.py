@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import struct
 import tempfile
 import threading
@@ -20,14 +21,16 @@ from ..atomic_file import output_error, part_file, scratch_file
 from ..errors import OutputError, PhotochromError
 from ..merge import AbMap, PageMerger, Samples
 from . import halved
-from .exif import complete_tiff, read_exif
+from .exif import complete_tiff
 from .formats import FORMATS, Format
-from .metadata import Mark, iptc_of, mark_gif, with_metadata, xmp_loss
-from .reading import Photo, strip_rows, strips_of
+from .metadata import Mark, complete_png, exif_of, iptc_of, mark_gif, text_loss, with_metadata, xmp_loss
+from .reading import Photo
 from .remarks import Shades
+from .resolution import erase_resolution, erase_tiff_resolution, states_resolution
 from .strip_source import StripSource
-from .tiff_file import COMPRESSION, TiffError, join_pages
-from .tiff_pass_on import pass_on, passed_on_note
+from .strips import strip_rows, strips_of
+from .tiff.file import COMPRESSION, TiffError, join_pages
+from .tiff.pass_on import pass_on, passed_on_note
 from .webp_kind import is_lossless
 
 Colours = Callable[[int], AbMap]
@@ -99,8 +102,7 @@ def notes(photo: Photo, format: str) -> tuple[str, ...]:
         lost.append(f"{format} holds one page: {len(photo.pages) - 1} more were left out")
     if photo.passed_on:
         lost.append(passed_on_note(photo, form.has_pages))
-    if (loss := xmp_loss(photo, format)) is not None:
-        lost.append(loss)
+    lost.extend(loss for loss in (xmp_loss(photo, format), text_loss(photo, format)) if loss is not None)
     return tuple(lost)
 
 
@@ -114,7 +116,16 @@ def _write(photo: Photo, colours: Colours, part: Path, target: object, settings:
     try:
         if settings.format == "gif":
             mark_gif(part)
-        elif settings.format == "tiff":
+        elif settings.format == "png":
+            with scratch_file(part) as bare:
+                part.replace(bare)
+                part.touch(0o600)
+                shutil.copymode(bare, part)
+                complete_png(photo, bare, part)
+        elif settings.format != "tiff":
+            if not states_resolution(photo):
+                erase_resolution(part, settings.format)
+        else:
             _complete_page(photo, 0, part, settings)
             for page in range(1, len(photo.pages)):
                 with scratch_file(part) as further:
@@ -134,12 +145,10 @@ def _write(photo: Photo, colours: Colours, part: Path, target: object, settings:
 
 def _complete_page(photo: Photo, page: int, path: Path, settings: Settings) -> None:
     """Add to a page written by libvips what it leaves out."""
-    source, order = None, photo.tiff_order
-    if page < len(photo.tiff_pages):
-        source = photo.tiff_pages[page]
-    elif photo.header.get_typeof("exif-data"):
-        source, order = read_exif(bytes(photo.header.get("exif-data")))
+    source, order = exif_of(photo, page)
     complete_tiff(path, source, order, settings.mark.software, iptc_of(photo, page))
+    if not states_resolution(photo, page):
+        erase_tiff_resolution(path, source, order)
 
 
 def _write_page(photo: Photo, page: int, colours: Colours, part: Path, target: object, settings: Settings) -> None:

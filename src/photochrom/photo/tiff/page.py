@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import UnreadablePhotoError
-from .tiff_file import Directory
+from ...errors import UnreadablePhotoError
+from .file import Directory
 
 PHOTOMETRIC = 262
 WHITE_IS_ZERO, PALETTE, MASK, CMYK, CIELAB, ICCLAB = 0, 3, 4, 5, 8, 9

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pyvips
 
-from .tiff_file import Directory
-from .tiff_page import CIELAB, ICCLAB, PALETTE, PHOTOMETRIC, TiffPage
+from .file import Directory
+from .page import CIELAB, ICCLAB, PALETTE, PHOTOMETRIC, TiffPage
 
 PROFILE = "icc-profile-data"
 

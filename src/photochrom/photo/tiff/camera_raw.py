@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import UnreadablePhotoError
-from .tiff_file import Directory
+from ...errors import UnreadablePhotoError
+from .file import Directory
 
 _DNG_VERSION, _MAKE, _COMPRESSION, _PHOTOMETRIC, _NEW_SUBFILE_TYPE = 50706, 271, 259, 262, 254
 _SENSOR = (32803, 34892)  # PhotometricInterpretation: CFA (the mosaic), LinearRaw

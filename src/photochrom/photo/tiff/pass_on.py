@@ -11,10 +11,10 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from .tiff_file import COMPRESSION, Directory, TiffError, TiffFile, in_byte_order
+from .file import COMPRESSION, Directory, TiffError, TiffFile, in_byte_order
 
 if TYPE_CHECKING:
-    from .reading import Photo
+    from ..reading import Photo
 
 _OFFSETS_TO_COUNTS = {273: 279, 324: 325}  # of strips, of tiles
 _BITS, _NONE, _DEFLATE = 258, 1, (8, 32946)
