@@ -6,7 +6,6 @@ a trained model added to), and Software with photochrom's version, the model and
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import xml.etree.ElementTree as ET
@@ -18,11 +17,11 @@ from pathlib import Path
 import pyvips
 
 from ..errors import PhotoError
-from .exif import completed_exif, exif_header, read_exif, tiff_iptc
+from .exif import exif_header, read_exif, tiff_iptc
+from .gif_xmp import gif_xmp
+from .jpeg_segments import guid_of, read_extension
 from .photoshop_resources import iptc_in, with_head
-from .png_chunks import TEXTS, Chunk, kept_chunks, keyword_of, rewrite, xmp_chunk
 from .reading import XMP, Photo, open_photo, xmp_of
-from .resolution import exif_without_resolution, states_resolution
 from .srgb import PROFILE, srgb_profile
 from .tiff.file import SOFTWARE, Directory
 
@@ -47,6 +46,7 @@ _NAMESPACES = {
     "tiff": "http://ns.adobe.com/tiff/1.0/",
     "exif": "http://ns.adobe.com/exif/1.0/",
     "crs": "http://ns.adobe.com/camera-raw-settings/1.0/",
+    "xmpNote": "http://ns.adobe.com/xmp/note/",
     "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
 }
 # What describes the old pixels: their size, turn and colours.
@@ -72,6 +72,7 @@ _EXIF_OF_OLD_PIXELS = frozenset(
 _prefixes = threading.Lock()  # ElementTree keeps them for the whole process
 _MAX_PREFIXES = 200  # of one packet
 _PADDING = b"\0 \t\r\n"
+_EXTENSION_NOTE = "{http://ns.adobe.com/xmp/note/}HasExtendedXMP"
 _MAX_DEPTH = 100  # of XMP elements; real packets need about ten
 _JPEG_XMP_BYTES = 65_502  # what one JPEG segment holds of a packet
 
@@ -117,8 +118,11 @@ def _declared_prefixes(xmp: bytes) -> dict[str, str]:
     return dict(list(found.items())[:_MAX_PREFIXES])
 
 
-def marked_xmp(xmp: bytes | None) -> bytes:
-    """An XMP packet with the mark, and everything that `xmp` held; a malformed packet is replaced, not repaired."""
+def marked_xmp(xmp: bytes | None, extension: bytes | None = None, about: str = "") -> bytes:
+    """An XMP packet with the mark, and everything that `xmp` held; a malformed packet is replaced, not repaired.
+
+    extension: what of it stands elsewhere in a JPEG; about: what that is about.
+    """
     root = _parsed(xmp)
     own = _declared_prefixes(xmp) if xmp and root is not None else {}
     rdf = None if root is None else _rdf(root)
@@ -130,7 +134,9 @@ def marked_xmp(xmp: bytes | None) -> bytes:
             del description.attrib[name]
         for old in [old for old in description if _is_outdated(old.tag)]:
             description.remove(old)
-    mark = ET.SubElement(rdf, f"{{{_RDF}}}Description", {f"{{{_RDF}}}about": _about(rdf)})
+    mark = ET.SubElement(rdf, f"{{{_RDF}}}Description", {f"{{{_RDF}}}about": about or _about(rdf)})
+    if extension is not None:
+        mark.set(_EXTENSION_NOTE, guid_of(extension))
     ET.SubElement(mark, _TAG).text = SOURCE_TYPE
     with _prefixes:
         _register_namespaces(own)
@@ -138,33 +144,45 @@ def marked_xmp(xmp: bytes | None) -> bytes:
 
 
 def _is_outdated(name: str) -> bool:
-    return name == _TAG or name in _OF_OLD_PIXELS or name.startswith(_NAMESPACES_OF_OLD_PIXELS)
+    return name in (_TAG, _EXTENSION_NOTE) or name in _OF_OLD_PIXELS or name.startswith(_NAMESPACES_OF_OLD_PIXELS)
 
 
 def output_xmp(photo: Photo, format: str) -> bytes:
-    """The photograph's XMP packet with the mark, for a file of `format`."""
-    return marked_xmp(photo.xmp if xmp_loss(photo, format) is None else None)
+    """The photograph's XMP packet with the mark, for a file of `format`; of a JPEG, what its segment can hold."""
+    extension = extended_xmp(photo) if format == "jpg" else None
+    whole, _ = _whole_xmp(photo)
+    if extension is None:
+        return marked_xmp(whole)
+    root = _parsed(whole)
+    rdf = None if root is None else _rdf(root)
+    return marked_xmp(None, extension, "" if rdf is None else _about(rdf))
 
 
-def complete_png(photo: Photo, source: Path, target: Path) -> None:
-    """Copy a PNG that libvips has written, with XMP, texts and time, and no resolution that was never stated.
+def extended_xmp(photo: Photo) -> bytes | None:
+    """The photograph's XMP as a JPEG's extension, where its packet is larger than a segment; or None."""
+    packet = marked_xmp(_whole_xmp(photo)[0])
+    return packet.removeprefix(_HEAD).removesuffix(_TAIL) if len(packet) > _JPEG_XMP_BYTES else None
 
-    Raises OSError.
-    """
-    stated = states_resolution(photo)
-    directory, order = exif_of(photo)
 
-    def change(chunk: Chunk) -> Chunk | None:
-        kind, data = chunk
-        if kind == b"pHYs" and not stated:
-            return next((own for own in photo.png_chunks if own[0] == kind), None)
-        if kind == b"eXIf":
-            data = completed_exif(data, directory, order)
-            return kind, data if stated else exif_without_resolution(data)
-        return chunk
-
-    added = [xmp_chunk(output_xmp(photo, "png")), *kept_chunks(photo.png_chunks)]
-    rewrite(source, target, change, added)
+def _whole_xmp(photo: Photo) -> tuple[bytes | None, bool]:
+    """The photograph's XMP, a JPEG's extension among it, and whether that was whole."""
+    root = _parsed(photo.xmp) if photo.format == "jpg" else None
+    rdf = None if root is None else _rdf(root)
+    if photo.xmp is None or root is None or rdf is None:
+        return photo.xmp, True
+    of_main = rdf.findall(f"{{{_RDF}}}Description")
+    named = [guid for d in of_main if (guid := d.get(_EXTENSION_NOTE) or d.findtext(_EXTENSION_NOTE))]
+    if not named:
+        return photo.xmp, True
+    extension = read_extension(photo.source, named[0].encode())
+    extended = _parsed(extension)
+    more = None if extended is None else _rdf(extended)
+    if extension is None or more is None:
+        return photo.xmp, False
+    rdf.extend(more)
+    with _prefixes:
+        _register_namespaces(_declared_prefixes(photo.xmp) | _declared_prefixes(extension))
+        return ET.tostring(root, encoding="utf-8"), True
 
 
 def exif_of(photo: Photo, page: int = 0) -> tuple[Directory | None, str]:
@@ -176,21 +194,14 @@ def exif_of(photo: Photo, page: int = 0) -> tuple[Directory | None, str]:
     return None, photo.tiff_order
 
 
-def text_loss(photo: Photo, format: str) -> str | None:
-    """Which of a PNG's texts a file of `format` will not hold, for a person to read."""
-    kept = [] if format == "png" else kept_chunks(photo.png_chunks)
-    names = dict.fromkeys(keyword_of(data).decode("latin-1") for kind, data in kept if kind in TEXTS)
-    return f"{format} holds no PNG texts: left out were {', '.join(names)}" if names else None
-
-
-def xmp_loss(photo: Photo, format: str) -> str | None:
-    """What of the photograph's XMP a file of `format` will not hold, for a person to read."""
+def xmp_loss(photo: Photo) -> str | None:
+    """What of the photograph's XMP the output will not hold, for a person to read."""
     if not photo.xmp or not photo.xmp.strip(_PADDING):
         return None
     if _parsed(photo.xmp) is None:
         return "its XMP metadata are damaged: they were left out"
-    if format == "jpg" and len(marked_xmp(photo.xmp)) > _JPEG_XMP_BYTES:
-        return "its XMP metadata are larger than a JPEG segment holds: they were left out"
+    if not _whole_xmp(photo)[1]:
+        return "its extended XMP metadata are damaged or missing: they were left out"
     return None
 
 
@@ -263,7 +274,7 @@ def is_marked(path: Path) -> bool:
     try:
         photo = open_photo(path, max_pixels=sys.maxsize)  # its pixels are not read
         if photo.format == "gif":
-            return _gif_xmp(path) == marked_xmp(None)
+            return gif_xmp(path) == marked_xmp(None)
         return has_mark(photo.xmp) and _software(photo).startswith("photochrom ")
     except (PhotoError, OSError):
         return False
@@ -326,29 +337,3 @@ def _copy_fields(header: pyvips.Image, image: pyvips.Image) -> None:
             continue  # the thumbnail's, which is grey; what the old pixels were
         if name in _CARRIED or name.startswith("exif-ifd"):
             image.set_type(header.get_typeof(name), name, header.get(name))
-
-
-# A GIF has no place for XMP that libvips writes. Adobe's: an application extension that holds the packet as it is and
-# ends in 258 bytes, so that a reader who takes it for sub-blocks comes out at its end wherever in it he is.
-_GIF_XMP = b"\x21\xff\x0bXMP DataXMP"
-_GIF_XMP_END = b"\x01" + bytes(range(255, -1, -1)) + b"\x00"
-_GIF_TRAILER = b"\x3b"
-_GIF_TAIL = 1 << 20  # bytes; how far from a GIF's end its packet is looked for
-
-
-def mark_gif(path: Path) -> None:
-    """Put an XMP packet with the mark at the end of a GIF file."""
-    with path.open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != _GIF_TRAILER:
-            raise ValueError(f"{path}: does not end as a GIF")
-        file.seek(-1, os.SEEK_END)
-        file.write(_GIF_XMP + marked_xmp(None) + _GIF_XMP_END + _GIF_TRAILER)
-
-
-def _gif_xmp(path: Path) -> bytes | None:
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _GIF_TAIL))
-        tail = file.read()
-    start, end = tail.rfind(_GIF_XMP), tail.rfind(_GIF_XMP_END)
-    return tail[start + len(_GIF_XMP) : end] if 0 <= start < end else None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import mmap
 import struct
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from .exif import read_exif
+from .jpeg_segments import jpeg_segments
 from .tiff.file import SHORT, Directory, TiffFile, in_byte_order
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ _NO_UNIT = 1
 _INCH = 2  # the unit where none is named
 _EXIF_HEAD = b"Exif\0\0"
 _JFIF_UNIT = 7  # where it stands in the segment, behind "JFIF\0" and the version; width and height follow
-_START_OF_SCAN, _END = 0xDA, 0xD9
 
 
 def states_resolution(photo: Photo, page: int = 0) -> bool:
@@ -48,33 +47,17 @@ def _in_directory(directory: Directory, order: str) -> bool:
 
 def _jfif_states(source: Path | bytes) -> bool:
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-        for _, data in _jpeg_segments(file):
+        for _, data in jpeg_segments(file):
             if data.startswith(b"JFIF\0"):
                 return data[_JFIF_UNIT : _JFIF_UNIT + 1] in (b"\1", b"\2")
     return False
-
-
-def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """(where its data starts, data) of each segment before the pixels."""
-    at = 2
-    while True:
-        file.seek(at)
-        head = file.read(4)
-        if len(head) < 4 or head[0] != 0xFF or head[1] in (_START_OF_SCAN, _END):
-            return
-        if head[1] == 0xFF:  # a fill byte
-            at += 1
-            continue
-        size = int.from_bytes(head[2:])
-        yield at + 4, file.read(max(0, size - 2))
-        at += 2 + size
 
 
 def erase_resolution(path: Path, format: str) -> None:
     """Take libvips' default out of a JPEG, WebP or AVIF that it has written. Raises OSError."""
     with path.open("r+b") as file:
         if format == "jpg":
-            for at, data in list(_jpeg_segments(file)):
+            for at, data in list(jpeg_segments(file)):
                 if data.startswith(b"JFIF\0"):
                     file.seek(at + _JFIF_UNIT)
                     file.write(struct.pack(">BHH", 0, 1, 1))  # square pixels of no known size

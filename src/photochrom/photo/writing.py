@@ -23,7 +23,10 @@ from ..merge import AbMap, PageMerger, Samples
 from . import halved
 from .exif import complete_tiff
 from .formats import FORMATS, Format
-from .metadata import Mark, complete_png, exif_of, iptc_of, mark_gif, text_loss, with_metadata, xmp_loss
+from .gif_xmp import add_gif_xmp
+from .jpeg_segments import add_extension
+from .metadata import Mark, exif_of, extended_xmp, iptc_of, marked_xmp, with_metadata, xmp_loss
+from .png_metadata import complete_png, text_loss
 from .reading import Photo
 from .remarks import Shades
 from .resolution import erase_resolution, erase_tiff_resolution, states_resolution
@@ -102,7 +105,7 @@ def notes(photo: Photo, format: str) -> tuple[str, ...]:
         lost.append(f"{format} holds one page: {len(photo.pages) - 1} more were left out")
     if photo.passed_on:
         lost.append(passed_on_note(photo, form.has_pages))
-    lost.extend(loss for loss in (xmp_loss(photo, format), text_loss(photo, format)) if loss is not None)
+    lost.extend(loss for loss in (xmp_loss(photo), text_loss(photo, format)) if loss is not None)
     return tuple(lost)
 
 
@@ -115,7 +118,7 @@ def _write(photo: Photo, colours: Colours, part: Path, target: object, settings:
     _write_page(photo, 0, colours, part, target, settings)
     try:
         if settings.format == "gif":
-            mark_gif(part)
+            add_gif_xmp(part, marked_xmp(None))
         elif settings.format == "png":
             with scratch_file(part) as bare:
                 part.replace(bare)
@@ -125,6 +128,12 @@ def _write(photo: Photo, colours: Colours, part: Path, target: object, settings:
         elif settings.format != "tiff":
             if not states_resolution(photo):
                 erase_resolution(part, settings.format)
+            if settings.format == "jpg" and (extension := extended_xmp(photo)) is not None:
+                with scratch_file(part) as bare:
+                    part.replace(bare)
+                    part.touch(0o600)
+                    shutil.copymode(bare, part)
+                    add_extension(bare, part, extension)
         else:
             _complete_page(photo, 0, part, settings)
             for page in range(1, len(photo.pages)):
