@@ -310,6 +310,8 @@ def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark, format: str, pa
     elif directory is not None and not descriptive(directory).entries and not descriptive(directory).children:
         for name in [name for name in image.get_fields() if name.startswith("exif-")]:
             image.remove(name)  # nothing but a thumbnail and what the old pixels were
+    if image.get_typeof("jpeg-thumbnail-data"):  # grey: libvips would write it again
+        image.remove("jpeg-thumbnail-data")
     if image.get_typeof("exif-ifd0-Orientation"):
         image.remove("exif-ifd0-Orientation")
     image.set_type(pyvips.GValue.gint_type, "orientation", 1)
