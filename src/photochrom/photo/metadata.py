@@ -17,7 +17,7 @@ from pathlib import Path
 import pyvips
 
 from ..errors import PhotoError
-from .exif import exif_header, read_exif, tiff_iptc
+from .exif import descriptive, exif_header, read_exif, tiff_iptc
 from .gif_xmp import gif_xmp
 from .jpeg_segments import guid_of, read_extension
 from .photoshop_resources import iptc_in, with_head
@@ -307,10 +307,16 @@ def with_metadata(image: pyvips.Image, photo: Photo, mark: Mark, format: str, pa
         for name in [name for name in image.get_fields() if name.startswith("exif-")]:
             image.remove(name)  # as the file has it: with its thumbnail, and what was true of the old pixels
         _copy_fields(exif, image)
+    elif directory is not None and not descriptive(directory).entries and not descriptive(directory).children:
+        for name in [name for name in image.get_fields() if name.startswith("exif-")]:
+            image.remove(name)  # nothing but a thumbnail and what the old pixels were
+    if image.get_typeof("jpeg-thumbnail-data"):  # grey: libvips would write it again
+        image.remove("jpeg-thumbnail-data")
     if image.get_typeof("exif-ifd0-Orientation"):
         image.remove("exif-ifd0-Orientation")
     image.set_type(pyvips.GValue.gint_type, "orientation", 1)
     image.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Software", mark.software)
+    image.set_type(pyvips.GValue.gstr_type, "exif-ifd2-ColorSpace", "1")  # sRGB; libvips would say uncalibrated
     if format == "jpg" and (iptc := iptc_of(photo, page)) is not None:
         image.set_type(pyvips.GValue.blob_type, IPTC, with_head(iptc))
     if format != "png":  # there, libvips garbles what is not ASCII: complete_png
