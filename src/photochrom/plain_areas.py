@@ -39,7 +39,7 @@ PAPER_RANGE = 25.0  # CIE L: more than uneven lighting of a sheet is a scene
 PAPER_DARK, PAPER_LIGHT = 35.0, 85.0  # CIE L: no sky or lawn is darker or lighter all over
 HUES = (105.0, 300.0)  # degrees in the ab plane, of leaves to sky
 BACKDROP_CHROMA = 0.1  # what is left of a backdrop's chroma
-FULL_RANGE = 55.0  # CIE L: photographs with less contrast get proportionally less chroma
+FULL_RANGE = 60.0  # CIE L: photographs with less contrast get proportionally less chroma
 
 Lightness = NDArray[np.float32]
 Mask = NDArray[np.bool_]
