@@ -85,7 +85,7 @@ def test_build_refuses(run: Run, album: Path, tiny_model: Path, here: Path) -> N
         (["--data", album, "-o", "study"], 2, "nothing to judge; expected at least one --model or --baseline"),
         (["--data", album, "--baseline", "truth", "-o", "there"], 1, "there: exists already; choose another folder"),
         (["--data", album, "--baseline", "sepia", "-o", "study"], 2, "baseline is 'sepia'; expected one of constant"),
-        (["--data", album, "--baseline", "grey", "-o", "study"], 2, "'grey' (next to grey the colour picture is obvious"),
+        (["--data", album, "--baseline", "grey", "-o", "study"], 2, "'grey' (next to grey the colour"),
         (["--data", album, "--baseline", "truth", "--limit", 59, "-o", "study"], 2, "limit is 59; expected at"),
         (["--data", album, "--baseline", "truth", "--half", "odd", "-o", "study"], 1,
          "31 photographs, of which 31 can be used; expected at least 60 photographs that can be used: 10 for practice"),
