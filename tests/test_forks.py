@@ -134,7 +134,7 @@ def test_processes_started_afresh(method: str, photo: Path, tiny_model: Path) ->
         assert pool.submit(size_of, colorizer, photo).result(SECONDS) == (512, 512, 3)  # the pool is not broken
 
 
-@pytest.mark.parametrize("kind", [errors.PhotoError, errors.MissingPhotoError, errors.OutputExistsError])
+@pytest.mark.parametrize("kind", [errors.PhotoError, errors.MissingPhotoError, errors.ExistingOutputError])
 def test_errors_about_photographs_can_be_pickled(kind: type[errors.PhotoError]) -> None:
     error = kind(Path("a.png"), "damaged", "expected a whole one")
     copy = pickle.loads(pickle.dumps(error))
