@@ -171,7 +171,7 @@ def test_a_participant_can_be_deleted_while_someone_reads(
     gone = take_part(Sessions(study, store), 1)
     with store.read() as connection:
         connection.exec_driver_sql("SELECT count(*) FROM trials").scalar()  # a view of before
-        with pytest.raises(DataError, match="deleted, but someone reads the database"):
+        with pytest.raises(DataError, match="deleted, but the database is being read"):
             store.delete_participant(gone)
     assert store.participants() == []
     store.close()
