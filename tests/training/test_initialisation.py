@@ -279,3 +279,19 @@ def test_wrong_arguments_are_refused(batch):
         rescale(network, batch * torch.nan)
     with pytest.raises(SettingError, match="no convolution"):
         initialise(nn.Sequential(nn.BatchNorm2d(1)), batch)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_balancing_that_goes_too_far_is_taken_back(seed):
+    """Few small crops through a narrow, deep network with batch norm: one round of algorithm 2 scales its first layers
+    until batch norm's epsilon is all that is left, and the prediction layer by the inverse of nothing."""
+    torch.manual_seed(seed)
+    lightness = color.rgb2lab(skimage.data.astronaut())[..., 0]
+    crops = np.stack([lightness[y : y + 64 : 2, y : y + 64 : 2] for y in range(0, 128, 32)])
+    few = torch.tensor(crops[:, None]).float().repeat(4, 1, 1, 1)  # as training gives them, epoch after epoch
+    network = ECCV16(width=0.25)
+    initialise(network, few, "kmeans", seed)
+    with torch.no_grad():
+        assert float(with_batch_statistics(network)(few).std()) == pytest.approx(OUTPUT_STD, rel=0.1)
+        for layer in layers_of(network).values():
+            assert 1e-2 < float(layer.weight.norm()) < 1e3

@@ -172,8 +172,17 @@ def _balance(network: nn.Module, batch: Tensor, layers: list[Layer], random: tor
     inputs = _input_sizes(network, batch, layers)
     shape = network(batch).shape
     directions = [torch.randn(shape, generator=random).to(batch) for _ in range(DIRECTIONS)]
+    kept: list[tuple[Tensor, Tensor]] = []  # parameters, and what they were before the last round
+    spread, alive = math.inf, 0
     for _ in range(BALANCE_ROUNDS):
         ratios = _log_ratios(network, batch, free, directions)
+        before, spread = spread, max(ratios.values(), default=0.0) - min(ratios.values(), default=0.0)
+        if len(ratios) < alive or spread >= before:
+            # It went too far: with weights this small, batch norm's epsilon outweighs what goes through it.
+            for parameter, value in kept:
+                parameter.copy_(value)
+            return
+        alive = len(ratios)
         # The geometric mean: the product of the corrections is 1, and the prediction layer's input keeps its size.
         level = [ratios[layer] for layer in tail if layer in ratios] or list(ratios.values())
         target = sum(level) / max(1, len(level))
@@ -186,6 +195,7 @@ def _balance(network: nn.Module, batch: Tensor, layers: list[Layer], random: tor
             _follow_input(layer, x, inputs, layer in pinned)
             _scale(layer, factors.get(layer, 1.0))
 
+        kept = [(parameter, parameter.clone()) for layer in layers for parameter in layer.parameters(recurse=False)]
         _run(network, batch, layers, before=correct)
 
 
