@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench evaluate ablation features setup fonts browser database clean
+.PHONY: demo test test-processors lint bench evaluate ablation features setup fonts browser database clean
 
 setup: $(STAMP)
 
@@ -45,6 +45,14 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# The tests that compute, as on another processor: PyTorch without vector instructions, oneDNN's older ones, NumPy's
+# baseline, one thread.
+test-processors: $(STAMP)
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4" VIPS_NOVECTOR=1 \
+		OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup tests/training tests/nets tests/features \
+		tests/evaluation tests/foreign tests/photo tests/test_ab_bins.py tests/test_color.py tests/test_merge.py \
+		tests/test_contrast.py tests/test_plain_areas.py tests/test_colorizer.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check --fix .
