@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import skimage.data
 import tifffile
 from numpy.typing import NDArray
@@ -72,6 +73,9 @@ def seeds() -> dict[str, bytes]:
         buffer = io.BytesIO()
         image.save(buffer, {"jpg": "jpeg", "pgm": "ppm"}.get(name.split(".")[1], name.split(".")[1]), **options)
         found[name] = buffer.getvalue()
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(grey.convert("RGB")).save(buffer, exif=exif.tobytes())
+    found["phone.heic"] = buffer.getvalue()
     pixels = np.asarray(grey)
     for name, data, settings in (
         ("grey.tif", pixels, {"rowsperstrip": 16, "resolution": (300, 300)}),
