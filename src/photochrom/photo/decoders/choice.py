@@ -15,7 +15,7 @@ import pyvips
 from .decoded import DecodeError, Decoder
 
 # What pi-heif and the readers of BMP and Netpbm raise for damaged files.
-_DAMAGE = (ValueError, OSError, EOFError, RuntimeError, IndexError, KeyError, struct.error)
+_DAMAGE = (ValueError, OSError, EOFError, RuntimeError, LookupError, SyntaxError, TypeError, struct.error)
 
 
 def decoder(format: str, source: Path | bytes) -> Decoder:
